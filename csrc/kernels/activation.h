@@ -1,0 +1,116 @@
+/* The functions g and h of one number, and their slopes.
+ *
+ *     step(x)       1 where x > 0, else 0; its slope is the surrogate's
+ *     sigmoid(x)    1 / (1 + e^-x)            y (1 - y)
+ *     tanh(x)                                 1 - y^2
+ *     relu(x)       max(x, 0)                 1 where y > 0, else 0
+ *     leaky_rel(x)  x where x > 0, else alpha x       1 where y > 0, else alpha
+ *
+ * A smooth function's slope is told from y = f(x): with alpha > 0, y > 0 means
+ * x > 0.  The step's surrogates need x; of tanh and of sigmoid, with
+ * e = e^-2|x| and e = e^-|x|,
+ *
+ *     1 - tanh(x)^2 = 4 e / (1 + e)^2         sigmoid'(x) = e / (1 + e)^2
+ *
+ * identity and relu are leaky_rel with an alpha of 1 and 0, for which the same
+ * slopes hold.  Each function is a constant where these are inlined, so that loops
+ * over them have neither branch nor call and run on vectors (but for tanh's own
+ * value, which is libm's).
+ *
+ * S. Wozniak et al., Nature Machine Intelligence 2, 325-336 (2020).
+ */
+#ifndef NEUROAI_ACTIVATION_H
+#define NEUROAI_ACTIVATION_H
+
+#include "neuroai.h"
+
+#include <math.h>
+
+/* e^z for z <= 0, within 2 units in the last place (float32: 2e-7 relative); not
+ * below e^REAL_EXP_LOWEST.  z = n ln 2 + r and e^z = 2^n e^r: adding 1.5 2^mantissa
+ * rounds to the integer n and leaves it in the lowest bits, from where it moves into
+ * the exponent; e^r is its Taylor series. */
+INLINE real exp_negative(real z)
+{
+    static const real inverse_factorial[] = {
+        1, 1, (real)(1.0 / 2), (real)(1.0 / 6), (real)(1.0 / 24), (real)(1.0 / 120),
+        (real)(1.0 / 720), (real)(1.0 / 5040), (real)(1.0 / 40320), (real)(1.0 / 362880),
+        (real)(1.0 / 3628800), (real)(1.0 / 39916800), (real)(1.0 / 479001600),
+        (real)(1.0 / 6227020800),
+    };
+    const real round = (real)((real_bits)3 << (REAL_MANTISSA - 1));
+    real n, r, sum, scale;
+    real_bits bits;
+
+    z = z < (real)REAL_EXP_LOWEST ? (real)REAL_EXP_LOWEST : z;
+    n = z * (real)1.44269504088896340736 + round;
+    memcpy(&bits, &n, sizeof bits);
+    n -= round;
+    r = z - n * (real)REAL_LN2_HIGH - n * (real)REAL_LN2_LOW;
+    sum = inverse_factorial[REAL_EXP_TERMS];
+    for (int k = REAL_EXP_TERMS - 1; k >= 0; k--) {
+        sum = sum * r + inverse_factorial[k];
+    }
+    bits = (bits << REAL_MANTISSA) + ((real_bits)REAL_BIAS << REAL_MANTISSA);
+    memcpy(&scale, &bits, sizeof scale);
+    return sum * scale;
+}
+
+INLINE real magnitude(real x) { return x < 0 ? -x : x; }
+
+INLINE real value_of(const Function f, real alpha, real x)
+{
+    real e;
+
+    switch (f) {
+    case STEP:
+        return x > 0 ? 1 : 0;
+    case SIGMOID:
+        e = exp_negative(-magnitude(x));
+        return (x < 0 ? e : 1) / (1 + e);
+    case TANH:
+        return real_tanh(x);
+    case RELU:
+        return x < 0 ? 0 : x;
+    default:
+        return x > 0 ? x : alpha * x;
+    }
+}
+
+/* of a smooth f, from y = f(x) */
+INLINE real slope_of(const Function f, real alpha, real y)
+{
+    switch (f) {
+    case SIGMOID:
+        return y * (1 - y);
+    case TANH:
+        return 1 - y * y;
+    default:
+        return y > 0 ? 1 : alpha;
+    }
+}
+
+/* that the step pretends to have */
+INLINE real surrogate_slope_of(const Function surrogate, real alpha, real x)
+{
+    real e;
+
+    switch (surrogate) {
+    case SIGMOID:
+        e = exp_negative(-magnitude(x));
+        return e / ((1 + e) * (1 + e));
+    case TANH:
+        e = exp_negative(-2 * magnitude(x));
+        return 4 * e / ((1 + e) * (1 + e));
+    default:
+        return x > 0 ? 1 : alpha;
+    }
+}
+
+/* alpha of a function as a leaky_rel */
+INLINE real alpha_of(Function f, real alpha)
+{
+    return f == IDENTITY ? 1 : f == RELU ? 0 : alpha;
+}
+
+#endif

@@ -1,0 +1,184 @@
+/* Every kernel of the library, in the order a training step meets them.
+ *
+ * Arrays are C-contiguous and do not overlap, unless a line says otherwise.
+ * Outputs come first, sizes last.  B samples in the batch, T time steps, N
+ * inputs and M units of a layer.  dz is the gradient of the loss by z:
+ * gradients of weights are added to what is there (+=), gradients of data are
+ * written (=).  Kernels never allocate, never fail and never hear of Python.
+ *
+ * Sums have one order, whatever the number of threads and the kind of input:
+ * over inputs in rising index; over samples, and within each over time, in
+ * rising index for W and R; for b and d first over time within a sample, in the
+ * order in which it is walked back, then over samples.
+ *
+ * A variant (csrc/variants/) is one translation unit that includes all of
+ * this, therefore everything is static.
+ */
+#ifndef NEUROAI_H
+#define NEUROAI_H
+
+#include "spikes.h"
+#include "vec.h"
+
+/* ---- matrix products: matmul.c ------------------------------------------ */
+
+/* C (rows, cols) += A (rows, inner) B (inner, cols); rows of C lie ci apart, those
+ * of B bk, and A (i, k) is A[i * ai + k * ak]: with ai = 1 this is A^T B. */
+static void matmul(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t ak,
+                   const real *B, ptrdiff_t bk,
+                   ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t cols);
+
+/* At (cols, rows) = A^T for the rows from first to last of A (rows, cols) */
+static void transpose(real *At, const real *A, ptrdiff_t first, ptrdiff_t last,
+                      ptrdiff_t rows, ptrdiff_t cols);
+
+/* ---- what a layer is fed: input.c ---------------------------------------- */
+
+/* B samples of N inputs over T steps: numbers, or the events of spikes.  Sample
+ * b is row `samples[b]` of the data, or row b where `samples` is NULL. */
+typedef struct {
+    const real *values;                 /* (rows, T, n), or NULL: */
+    ptrdiff_t n;                        /* N or more: what stands behind N is not read */
+    const Spikes *spikes;               /* T steps, N inputs */
+    const ptrdiff_t *samples;           /* (B) or NULL */
+} Input;
+
+/* V (B, T, m) = x W for the first M of m, zeros behind */
+static void input_forward(real *V, Input x, const real *W, ptrdiff_t m,
+                          ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t M);
+
+/* dW (N, M) += x^T D for the rows of dW from first to last; D (B, T, m) */
+static void input_backward(real *dW, Input x, const real *D, ptrdiff_t m,
+                           ptrdiff_t first, ptrdiff_t last,
+                           ptrdiff_t B, ptrdiff_t T, ptrdiff_t M);
+
+/* ---- g and h: activation.h ----------------------------------------------- */
+
+typedef enum { IDENTITY, STEP, SIGMOID, TANH, RELU, LEAKY_REL, FUNCTIONS } Function;
+
+typedef struct {
+    Function f;
+    Function surrogate;                 /* whose slope STEP has going backward */
+    real alpha;                         /* slope of LEAKY_REL (as f or surrogate) below 0 */
+} Activation;
+
+/* ---- spiking neural units: snu.c ----------------------------------------- */
+
+typedef enum {
+    NO_INHIBITION,
+    BATCH_INHIBITION,                   /* maximum over all units of all samples */
+    SAMPLE_INHIBITION,                  /* maximum over the units of a sample */
+    INHIBITIONS
+} Inhibition;
+
+/* M units in rows of m >= M numbers: where m fills whole vectors, no loop over a row
+ * has a rest to do one by one.  What is computed behind M depends on nothing of and
+ * goes into nothing of the M. */
+typedef struct {
+    ptrdiff_t M, m;
+    const real *R;                      /* (M, M), or NULL: no recurrence */
+    const real *Rt;                     /* (M, M), R^T, read going backward */
+    const real *b;                      /* (m) thresholds */
+    const real *d;                      /* (m) decay */
+    const real *zeros;                  /* (m) */
+    Activation h, g;
+    Inhibition inhibition;
+    const real *y_0, *V_0;              /* (B, m) initial state, or NULL: zeros */
+} Unit;
+
+/* V (B, T, m) holds x W and becomes g(a); y (B, T, m) = h(V - b).
+ * Steps t = 0..T-1 are taken in turn.  A step works on the samples from first to
+ * last; under BATCH_INHIBITION step t - 1 of all samples has to be there.
+ * peak (T + 1, B), inhibited only: row t is the maximum of y_{t-1}, a sample; row 0,
+ * of the initial state, is there before (snu_peaks of no steps). */
+static void snu_forward_step(real *y, real *V, real *peak, const Unit *unit, ptrdiff_t t,
+                             ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
+
+/* peak (T + 1, B) of the samples from first to last */
+static void snu_peaks(real *peak, const real *y, const Unit *unit, ptrdiff_t T,
+                      ptrdiff_t first, ptrdiff_t last, ptrdiff_t B);
+
+/* What backpropagation through time writes, and hands from step to step. */
+typedef struct {
+    real *D;                            /* (B, T, m) dL/da */
+    real *db;                           /* (B, m) of each sample */
+    real *dd;                           /* (B, m) of each sample, or NULL: not wanted */
+    real *dy_0, *dV_0;                  /* (B, m), where there is an initial state */
+    real *pull;                         /* (T + 1, B): row t is sum(d V_{t-1} D_t), a sample, */
+    real *ties;                         /* (T + 1, B) and how many y_{t-1} are the maximum */
+} Backward;
+
+/* What it starts from. */
+typedef struct {
+    const real *dy;                     /* (B, T, m), or NULL: zeros */
+    const real *dy_T, *dV_T;            /* (B, m) by the final states, or NULL: zeros */
+} Upstream;
+
+/* Steps t = T-1..0 are taken in turn, then snu_backward_finish where there is an
+ * initial state; samples and BATCH_INHIBITION as going forward. */
+static void snu_backward_step(const Backward *out, Upstream e, const real *y, const real *V,
+                              const real *peak, const Unit *unit, ptrdiff_t t,
+                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
+static void snu_backward_finish(const Backward *out, Upstream e, const real *peak,
+                                const Unit *unit, ptrdiff_t first, ptrdiff_t last,
+                                ptrdiff_t B, ptrdiff_t T);
+
+/* dR (M, M) += y_{t-1}^T D_t for the rows of dR from first to last */
+static void recurrent_backward(real *dR, const real *y, const real *D, const Unit *unit,
+                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
+
+/* sum += each (B, m) over the samples, for the columns from first to last */
+static void sum_samples(real *sum, const real *each, ptrdiff_t m,
+                        ptrdiff_t first, ptrdiff_t last, ptrdiff_t B);
+
+/* ---- mean over time: average.c ------------------------------------------- */
+
+/* y (B, N) = mean of x (B, T, n) over T, of the first N of n */
+static void average_forward(real *y, const real *x, ptrdiff_t n,
+                            ptrdiff_t B, ptrdiff_t T, ptrdiff_t N);
+
+/* dx (B, T, n) = dy / T, of the first N of n */
+static void average_backward(real *dx, const real *dy, ptrdiff_t n,
+                             ptrdiff_t B, ptrdiff_t T, ptrdiff_t N);
+
+/* ---- mean squared error: mse.c ------------------------------------------- */
+
+/* loss (B) = mean of (y - target)^2 over the P outputs of a sample */
+static void mse_forward(double *loss, const real *y, const real *target,
+                        ptrdiff_t B, ptrdiff_t P);
+
+/* dy (B, P) = 2 (y - target) / (batch P), where the batch's loss is the mean */
+static void mse_backward(real *dy, const real *y, const real *target,
+                         ptrdiff_t batch, ptrdiff_t B, ptrdiff_t P);
+
+/* ---- a step along the gradient: optimizer.c ------------------------------ */
+
+typedef enum { SGD, RMSPROP, ADAM, OPTIMIZERS } Method;
+
+typedef struct {
+    Method method;
+    double rate;                        /* learning rate */
+    double momentum;                    /* SGD, RMSPROP */
+    int nesterov;                       /* SGD */
+    double rho;                         /* RMSPROP: of v; ADAM: beta_1, of m */
+    double beta_2;                      /* ADAM: of v */
+    double epsilon;
+} Optimizer;
+
+/* SGD       w -= rate g;  u (n) given: u = momentum u - rate g, w += u,
+ *           or w += momentum u - rate g with Nesterov
+ * RMSPROP   v = rho v + (1 - rho) g^2,  w -= rate g / (sqrt(v) + epsilon);
+ *           u (n) given: u = momentum u + rate g / (sqrt(v) + epsilon),  w -= u
+ * ADAM      m = rho m + (1 - rho) g,  v = beta_2 v + (1 - beta_2) g^2,
+ *           w -= rate_t m / (sqrt(v) + epsilon),
+ *           rate_t = rate sqrt(1 - beta_2^step) / (1 - rho^step), step from 1 */
+static void sgd_step(real *w, real *u, const real *g, Optimizer o, ptrdiff_t n);
+static void rmsprop_step(real *w, real *v, real *u, const real *g, Optimizer o, ptrdiff_t n);
+static void adam_step(real *w, real *m, real *v, const real *g, Optimizer o, double step,
+                      ptrdiff_t n);
+
+/* the one that o.method says; its slots in the order above */
+static void optimizer_step(real *w, real *slot_0, real *slot_1, const real *g, Optimizer o,
+                           double step, ptrdiff_t n);
+
+#endif

@@ -1,0 +1,67 @@
+/* All that counts in reals, as one translation unit.  A file of this folder says
+ * which precision and which instruction set, and includes this; everything is
+ * static but the variant.
+ *
+ * No variant multiplies and adds in one rounding (-ffp-contract=off), and the order
+ * of every sum is written down: all of them give the same bits.
+ */
+#include "../python/border.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* the instruction set, from here on: behind all headers of the system */
+#if defined(NEUROAI_AVX512) && defined(__clang__)
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,bmi"))), apply_to = function)
+#elif defined(NEUROAI_AVX512)
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,bmi,prefer-vector-width=512")
+#elif defined(NEUROAI_AVX2) && defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,bmi"))), apply_to = function)
+#elif defined(NEUROAI_AVX2)
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi")
+#endif
+
+#include "../kernels/neuroai.h"
+
+#include "../kernels/matmul.c"
+#include "../kernels/input.c"
+#include "../kernels/snu.c"
+#include "../kernels/average.c"
+#include "../kernels/mse.c"
+#include "../kernels/optimizer.c"
+#include "../network/network.c"
+#include "../python/py_ops.c"
+#include "../python/py_network.c"
+#ifdef NEUROAI_FLOAT64
+#include "../kernels/rate.c"
+#include "../python/py_rate.c"
+#endif
+
+#if (defined(NEUROAI_AVX512) || defined(NEUROAI_AVX2)) && defined(__clang__)
+#pragma clang attribute pop
+#elif defined(NEUROAI_AVX512) || defined(NEUROAI_AVX2)
+#pragma GCC pop_options
+#endif
+
+static PyMethodDef methods[] = {
+    {"matmul", py_matmul, METH_VARARGS, NULL},
+    {"snu_forward", py_snu_forward, METH_VARARGS, NULL},
+    {"snu_backward", py_snu_backward, METH_VARARGS, NULL},
+    {"average_forward", py_average_forward, METH_VARARGS, NULL},
+    {"average_backward", py_average_backward, METH_VARARGS, NULL},
+    {"mse_forward", py_mse_forward, METH_VARARGS, NULL},
+    {"mse_backward", py_mse_backward, METH_VARARGS, NULL},
+    {"optimizer_step", py_optimizer_step, METH_VARARGS, NULL},
+    {"network_new", py_network_new, METH_VARARGS, NULL},
+    {"network_run", py_network_run, METH_VARARGS, NULL},
+#ifdef NEUROAI_FLOAT64
+    {"rate_encode", py_rate_encode, METH_VARARGS, NULL},
+#endif
+    {NULL, NULL, 0, NULL},
+};
