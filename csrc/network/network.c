@@ -1,0 +1,513 @@
+#include "network.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+static ptrdiff_t part_of(ptrdiff_t n, int rank, int ranks) { return n * rank / ranks; }
+
+static const Layer *last_layer(const Network *net) { return &net->layers[net->count - 1]; }
+
+/* numbers from one row of a layer's output to the next: whole vectors, but for what
+ * leaves the network */
+static ptrdiff_t row_of(const Network *net, const Layer *layer)
+{
+    return layer == last_layer(net) || layer->kind != SNU
+               ? layer->M : (layer->M + LANES - 1) / LANES * LANES;
+}
+
+static ptrdiff_t layer_rows(const Layer *layer, ptrdiff_t T) { return layer->sequences ? T : 1; }
+
+static ptrdiff_t network_rows(const Network *net) { return layer_rows(last_layer(net), net->T); }
+
+static ptrdiff_t network_outputs(const Network *net)
+{
+    return network_rows(net) * last_layer(net)->M;
+}
+
+/* ---- memory ---------------------------------------------------------------- */
+
+/* takes `count` items of a size from the block, on a cache line of their own */
+static void *take(char *memory, size_t *used, ptrdiff_t count, size_t size)
+{
+    void *place = memory ? memory + *used : NULL;
+
+    *used += ((size_t)count * size + 63) / 64 * 64;
+    return place;
+}
+
+static void snu_layout(Layer *layer, int is_first, char *memory, size_t *used,
+                       ptrdiff_t B, ptrdiff_t T, int training)
+{
+    const ptrdiff_t m = layer->unit.m, N = layer->N, M = layer->M;
+
+    layer->unit.b = layer->bias = take(memory, used, m, sizeof(real));
+    layer->unit.d = layer->decay = take(memory, used, m, sizeof(real));
+    layer->unit.zeros = layer->zeros = take(memory, used, m, sizeof(real));
+    layer->V = take(memory, used, B * T * m, sizeof(real));
+    layer->y = take(memory, used, B * T * m, sizeof(real));
+    layer->peak = take(memory, used, (T + 1) * B, sizeof(real));
+    layer->Wt = layer->Rt = NULL;
+    if (!training) {
+        return;
+    }
+    layer->back = (Backward){
+        .D = take(memory, used, B * T * m, sizeof(real)),
+        .db = take(memory, used, B * m, sizeof(real)),
+        .pull = take(memory, used, (T + 1) * B, sizeof(real)),
+        .ties = take(memory, used, (T + 1) * B, sizeof(real)),
+    };
+    for (int i = 0; i < KINDS_OF_WEIGHTS; i++) {
+        Weights *weights = &layer->weights[i];
+
+        weights->g = take(memory, used, weights->rows * weights->cols, sizeof(real));
+    }
+    layer->Wt = is_first ? NULL : take(memory, used, N * M, sizeof(real));
+    layer->Rt = layer->unit.R ? take(memory, used, M * M, sizeof(real)) : NULL;
+    layer->unit.Rt = layer->Rt;
+}
+
+static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t T, int training)
+{
+    size_t used = 0;
+
+    net->T = T;
+    net->loss = take(memory, &used, B, sizeof(double));
+    net->correct = take(memory, &used, B, sizeof(double));
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        Layer *layer = &net->layers[l];
+        const ptrdiff_t out = B * layer_rows(layer, T) * row_of(net, layer);
+
+        layer->unit.M = layer->M;
+        layer->unit.m = row_of(net, layer);
+        if (layer->kind == SNU) {
+            snu_layout(layer, l == 0, memory, &used, B, T, training);
+        }
+        layer->out = layer->kind == SNU && layer->sequences
+                         ? layer->y : take(memory, &used, out, sizeof(real));
+        layer->dout = training ? take(memory, &used, out, sizeof(real)) : NULL;
+        layer->sums = take(memory, &used, B, sizeof(double));
+    }
+    return used;
+}
+
+/* ---- forward ---------------------------------------------------------------- */
+
+/* the input from sample number `first` of the batch on, of T rows each */
+static Input input_from(Input x, ptrdiff_t first, ptrdiff_t T)
+{
+    if (x.samples) {
+        x.samples += first;
+    } else {
+        x.values += first * T * x.n;
+    }
+    return x;
+}
+
+/* A step of BATCH_INHIBITION needs the step before of all samples.  Below that many
+ * numbers, rank 0 takes all samples, as waiting for each other at every step would
+ * cost more than it saves. */
+enum { WORTH_WAITING = 1 << 15 };
+
+/* the samples whose steps a rank takes; 1 if all ranks have to wait at every step */
+static int steps_share(const Layer *layer, int rank, ptrdiff_t *first, ptrdiff_t *last,
+                       ptrdiff_t B)
+{
+    if (layer->unit.inhibition != BATCH_INHIBITION) {
+        return 0;
+    }
+    if (B * layer->M >= WORTH_WAITING) {
+        return 1;
+    }
+    *first = 0;
+    *last = rank == 0 ? B : 0;
+    return 0;
+}
+
+static void snu_layer_forward(Layer *layer, Input x, Team *team, int rank,
+                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
+{
+    const ptrdiff_t N = layer->N, M = layer->M, m = layer->unit.m;
+    const int together = layer->unit.inhibition == BATCH_INHIBITION;
+    ptrdiff_t begin = first, end = last;
+    const int waits = steps_share(layer, rank, &begin, &end, B);
+
+    input_forward(layer->V + first * T * m, input_from(x, first, T),
+                  layer->weights[KERNEL].w, m, last - first, T, N, M);
+    if (layer->unit.inhibition) {
+        snu_peaks(layer->peak, NULL, &layer->unit, 0, first, last, B);
+    }
+    if (together) {
+        team_barrier(team);
+    }
+    for (ptrdiff_t t = 0; t < T && (waits || begin < end); t++) {
+        snu_forward_step(layer->y, layer->V, layer->peak, &layer->unit, t, begin, end, B, T);
+        if (waits) {
+            team_barrier(team);
+        }
+    }
+    if (together && !waits) {
+        team_barrier(team);
+    }
+    if (!layer->sequences) {
+        for (ptrdiff_t b = first; b < last; b++) {
+            memcpy(layer->out + b * M, layer->y + (b * T + T - 1) * m, (size_t)M * sizeof(real));
+        }
+    }
+}
+
+/* sum of y (rows, m), of the first M of m; in lanes: one fixed order that runs on vectors */
+static double sum_of(const real *y, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t M)
+{
+    double lane[16] = {0}, sum = 0;
+
+    for (ptrdiff_t i = 0; i < rows; i++, y += m) {
+        ptrdiff_t j = 0;
+
+        for (; j + 16 <= M; j += 16) {
+            for (ptrdiff_t k = 0; k < 16; k++) {
+                lane[k] += (double)y[j + k];
+            }
+        }
+        for (ptrdiff_t k = 0; j + k < M; k++) {
+            lane[k] += (double)y[j + k];
+        }
+    }
+    for (ptrdiff_t k = 0; k < 16; k++) {
+        sum += lane[k];
+    }
+    return sum;
+}
+
+static void layers_forward(Network *net, Input x, Team *team, int rank,
+                           ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
+{
+    const ptrdiff_t T = net->T;
+
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        Layer *layer = &net->layers[l];
+        const ptrdiff_t m = layer->unit.m;
+
+        if (layer->kind == SNU) {
+            snu_layer_forward(layer, x, team, rank, first, last, B, T);
+        } else {
+            average_forward(layer->out + first * m, x.values + first * T * x.n, x.n,
+                            last - first, T, layer->N);
+        }
+        for (ptrdiff_t b = first; layer->counted && b < last; b++) {
+            layer->sums[b] = sum_of(layer->y + b * T * m, T, m, layer->M);
+        }
+        x = (Input){.values = layer->out, .n = m};
+    }
+}
+
+/* rows of y whose largest number, the first if there are several, is where target's is */
+static double count_correct(const real *y, const real *target, ptrdiff_t rows, ptrdiff_t M)
+{
+    ptrdiff_t correct = 0;
+
+    for (ptrdiff_t i = 0; i < rows; i++, y += M, target += M) {
+        ptrdiff_t said = 0, meant = 0;
+
+        for (ptrdiff_t j = 1; j < M; j++) {
+            said = y[j] > y[said] ? j : said;
+            meant = target[j] > target[meant] ? j : meant;
+        }
+        correct += said == meant;
+    }
+    return (double)correct;
+}
+
+/* loss and correct rows of the samples, and the gradient by the output */
+static void network_loss(Network *net, const real *target, const ptrdiff_t *samples,
+                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, int training)
+{
+    const ptrdiff_t rows = network_rows(net), P = network_outputs(net);
+    const Layer *layer = last_layer(net);
+
+    for (ptrdiff_t b = first; b < last; b++) {
+        const real *y = layer->out + b * P, *wanted = target + samples[b] * P;
+
+        mse_forward(net->loss + b, y, wanted, 1, P);
+        net->correct[b] = count_correct(y, wanted, rows, layer->M);
+        if (training) {
+            mse_backward(layer->dout + b * P, y, wanted, B, 1, P);
+        }
+    }
+}
+
+/* ---- backward --------------------------------------------------------------- */
+
+static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int rank,
+                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
+{
+    const ptrdiff_t N = layer->N, M = layer->M, m = layer->unit.m;
+    const int together = layer->unit.inhibition == BATCH_INHIBITION;
+    ptrdiff_t begin = first, end = last;
+    const int waits = steps_share(layer, rank, &begin, &end, B);
+    const Upstream e = {
+        .dy = layer->sequences ? layer->dout : NULL,
+        .dy_T = layer->sequences ? NULL : layer->dout,
+    };
+
+    if (together) {
+        team_barrier(team);
+    }
+    for (ptrdiff_t t = T - 1; t >= 0 && (waits || begin < end); t--) {
+        snu_backward_step(&layer->back, e, layer->y, layer->V, layer->peak, &layer->unit,
+                          t, begin, end, B, T);
+        if (waits) {
+            team_barrier(team);
+        }
+    }
+    if (together && !waits) {
+        team_barrier(team);
+    }
+    if (below) {
+        const ptrdiff_t n = below->unit.m, rows = (last - first) * T;
+        real *dx = below->dout + first * T * n;
+
+        memset(dx, 0, (size_t)(rows * n) * sizeof *dx);
+        matmul(dx, n, layer->back.D + first * T * m, m, 1, layer->Wt, N, rows, M, N);
+    }
+}
+
+static void layers_backward(Network *net, Team *team, int rank,
+                            ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
+{
+    const ptrdiff_t T = net->T;
+
+    for (ptrdiff_t l = net->count - 1; l >= 0; l--) {
+        Layer *layer = &net->layers[l], *below = l > 0 ? layer - 1 : NULL;
+
+        if (layer->kind == SNU) {
+            snu_layer_backward(layer, below, team, rank, first, last, B, T);
+        } else {
+            average_backward(below->dout + first * T * below->unit.m,
+                             layer->dout + first * layer->M, below->unit.m,
+                             last - first, T, layer->N);
+        }
+    }
+}
+
+/* ---- weights: each rank owns its share of the rows ------------------------------ */
+
+static int is_finite(const real *g, ptrdiff_t n)
+{
+    int finite = 1;
+
+    for (ptrdiff_t i = 0; i < n; i++) {
+        finite &= g[i] - g[i] == 0;
+    }
+    return finite;
+}
+
+/* the gradient of the rank's rows of a layer's weights, from D of the whole batch; 0 if a
+ * number of it is not finite */
+static int layer_gradient(Layer *layer, Input x, int rank, int ranks, ptrdiff_t B, ptrdiff_t T)
+{
+    const Unit *unit = &layer->unit;
+    const real *D = layer->back.D;
+    int finite = 1;
+
+    for (int i = 0; i < KINDS_OF_WEIGHTS; i++) {
+        const Weights *weights = &layer->weights[i];
+        const ptrdiff_t first = part_of(weights->rows, rank, ranks);
+        const ptrdiff_t last = part_of(weights->rows, rank + 1, ranks);
+        const ptrdiff_t count = (last - first) * weights->cols;
+        real *g = weights->g;
+
+        if (count == 0) {
+            continue;
+        }
+        memset(g + first * weights->cols, 0, (size_t)count * sizeof *g);
+        if (i == KERNEL) {
+            input_backward(g, x, D, unit->m, first, last, B, T, unit->M);
+        } else if (i == RECURRENT_KERNEL) {
+            recurrent_backward(g, layer->y, D, unit, first, last, B, T);
+        } else {
+            sum_samples(g, layer->back.db, unit->m, first, last, B);
+        }
+        finite &= is_finite(g + first * weights->cols, count);
+    }
+    return finite;
+}
+
+/* keeps what is read in another form than the weights' own as they are: W^T and R^T, which
+ * going backward needs, and b and d in rows of m */
+static void layer_refresh(Layer *layer, int rank, int ranks)
+{
+    const ptrdiff_t N = layer->N, M = layer->M;
+    const ptrdiff_t first = part_of(M, rank, ranks), last = part_of(M, rank + 1, ranks);
+    const size_t size = (size_t)(last - first) * sizeof(real);
+
+    memcpy(layer->bias + first, layer->weights[BIAS].w + first, size);
+    memcpy(layer->decay + first, layer->d + first, size);
+    if (layer->Wt) {
+        transpose(layer->Wt, layer->weights[KERNEL].w, part_of(N, rank, ranks),
+                  part_of(N, rank + 1, ranks), N, M);
+    }
+    if (layer->Rt) {
+        transpose(layer->Rt, layer->unit.R, first, last, M, M);
+    }
+}
+
+static void layer_update(Layer *layer, const Optimizer *o, double step, int rank, int ranks)
+{
+    for (int i = 0; i < KINDS_OF_WEIGHTS; i++) {
+        const Weights *weights = &layer->weights[i];
+        const ptrdiff_t first = part_of(weights->rows, rank, ranks) * weights->cols;
+        const ptrdiff_t last = part_of(weights->rows, rank + 1, ranks) * weights->cols;
+        real *const *slot = weights->slot;
+
+        if (first < last) {
+            optimizer_step(weights->w + first, slot[0] ? slot[0] + first : NULL,
+                           slot[1] ? slot[1] + first : NULL, weights->g + first, *o, step,
+                           last - first);
+        }
+    }
+    layer_refresh(layer, rank, ranks);
+}
+
+static int layers_gradient(Network *net, Input x, int rank, int ranks, ptrdiff_t B)
+{
+    int finite = 1;
+
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        Layer *layer = &net->layers[l];
+
+        if (layer->kind == SNU) {
+            finite &= layer_gradient(layer, x, rank, ranks, B, net->T);
+        }
+        x = (Input){.values = layer->out, .n = layer->unit.m};
+    }
+    return finite;
+}
+
+static void layers_update(Network *net, const Optimizer *o, double step, int rank, int ranks)
+{
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        if (net->layers[l].kind == SNU) {
+            layer_update(&net->layers[l], o, step, rank, ranks);
+        }
+    }
+}
+
+/* ---- a run -------------------------------------------------------------------- */
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* adds the batch's sums, sample by sample: how a run is cut does not change them */
+static void run_add(Run *run, const Network *net, ptrdiff_t B)
+{
+    double *sums = run->sums;
+
+    for (ptrdiff_t b = 0; run->target && b < B; b++) {
+        sums[0] += net->loss[b];
+        sums[1] += net->correct[b];
+    }
+    sums += 2;
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        if (net->layers[l].counted) {
+            for (ptrdiff_t b = 0; b < B; b++) {
+                *sums += net->layers[l].sums[b];
+            }
+            sums++;
+        }
+    }
+}
+
+typedef struct {
+    Network *net;
+    Run *run;
+    double end;
+    int stop;                           /* told by rank 0 */
+    atomic_int unfit;                   /* told by any rank: do not step along this gradient */
+} Job;
+
+static void run_rank(void *argument, Team *team, int rank, int ranks)
+{
+    Job *job = argument;
+    Network *net = job->net;
+    Run *run = job->run;
+    const int training = run->optimizer != NULL;
+    const ptrdiff_t P = network_outputs(net);
+    double step = run->step;
+
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        if (net->layers[l].kind == SNU) {
+            layer_refresh(&net->layers[l], rank, ranks);
+        }
+    }
+    team_barrier(team);
+
+    for (ptrdiff_t start = 0; start < run->samples; start += run->batch) {
+        const ptrdiff_t left = run->samples - start, B = left < run->batch ? left : run->batch;
+        const ptrdiff_t first = part_of(B, rank, ranks), last = part_of(B, rank + 1, ranks);
+        const Input x = input_from(run->x, start, 0);
+        double loss = 0;
+
+        layers_forward(net, x, team, rank, first, last, B);
+        if (run->output) {
+            memcpy(run->output + (start + first) * P, last_layer(net)->out + first * P,
+                   (size_t)((last - first) * P) * sizeof(real));
+        }
+        if (run->target) {
+            network_loss(net, run->target, x.samples, first, last, B, training);
+        }
+        if (training) {
+            layers_backward(net, team, rank, first, last, B);
+        }
+        team_barrier(team);
+        for (ptrdiff_t b = 0; training && b < B; b++) {
+            loss += net->loss[b];
+        }
+        if (training) {
+            if (!isfinite(loss) || !layers_gradient(net, x, rank, ranks, B)) {
+                atomic_store(&job->unfit, 1);
+            }
+            team_barrier(team);
+            if (atomic_load(&job->unfit)) {
+                break;
+            }
+            step += 1;
+            layers_update(net, run->optimizer, step, rank, ranks);
+        }
+        if (rank == 0) {
+            run_add(run, net, B);
+            run->done = start + B;
+            run->step = step;
+            job->stop = now() >= job->end;
+        }
+        team_barrier(team);
+        if (job->stop) {
+            break;
+        }
+    }
+}
+
+static void network_run(Network *net, Run *run, int ranks)
+{
+    Job job = {net, run, now() + run->seconds, 0, 0};
+
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        const Layer *layer = &net->layers[l];
+
+        if (layer->kind == SNU) {       /* another layout may have been here before */
+            memset(layer->zeros, 0, (size_t)layer->unit.m * sizeof(real));
+            memset(layer->bias, 0, (size_t)layer->unit.m * sizeof(real));
+            memset(layer->decay, 0, (size_t)layer->unit.m * sizeof(real));
+        }
+    }
+    ranks = ranks < run->batch ? ranks : (int)run->batch;
+    run->done = 0;
+    team_run(run_rank, &job, ranks);
+    run->diverged = atomic_load(&job.unfit);
+}
