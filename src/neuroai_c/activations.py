@@ -1,0 +1,158 @@
+"""The functions g and h of a unit, by name or as objects.
+
+Each is callable on arrays.  `step_function` is exactly 0 or 1 going forward; going
+backward it has the slope of another function, its surrogate.
+"""
+
+import numpy as np
+
+from . import checks
+
+# The numbers that csrc/kernels/neuroai.h gives the functions.
+_NUMBERS = {
+    name: number
+    for number, name in enumerate(
+        ("identity", "step_function", "sigmoid", "tanh", "relu", "leaky_rel")
+    )
+}
+
+
+class Activation:
+    """An elementwise function that the kernels know.
+
+    Attributes:
+        name: the function's name.
+    """
+
+    def __init__(self, name, function):
+        self.name = checks.one_of("Activation", "name", name, _NUMBERS)
+        self._function = function
+
+    def __call__(self, x):
+        """The function's values on an array (float32 stays, all else becomes float64)."""
+        x = checks.numeric(self.name, "x", x)
+        if x.dtype != np.float32:
+            x = x.astype(np.float64)
+        return self._function(x)
+
+    def __repr__(self):
+        return f"<activation {self.name}>"
+
+    def _spec(self):
+        """(function, surrogate, alpha) as the kernels take them."""
+        return (_NUMBERS[self.name], 0, 0.0)
+
+
+def _sigmoid(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+class LeakyRel(Activation):
+    """x where x > 0, else alpha x.
+
+    Args:
+        alpha: the slope below 0, greater than 0.  Default 0.1.  (TensorFlow computes with
+            float32(0.1) in float64 too.)
+
+    Raises:
+        ValueError: alpha is not greater than 0.
+
+    Example:
+        >>> LeakyRel(alpha=0.5)([-2.0, 0.0, 3.0])
+        array([-1.,  0.,  3.])
+    """
+
+    def __init__(self, alpha=0.1):
+        self.alpha = checks.number("LeakyRel", "alpha", alpha)
+        if self.alpha <= 0:
+            raise ValueError(f"LeakyRel: alpha must be greater than 0, got {alpha}")
+        super().__init__("leaky_rel", self._leak)
+
+    def _leak(self, x):
+        return np.where(x > 0, x, x.dtype.type(self.alpha) * x)
+
+    def __repr__(self):
+        return f"LeakyRel(alpha={self.alpha})"
+
+    def _spec(self):
+        return (_NUMBERS[self.name], 0, self.alpha)
+
+
+class StepFunction(Activation):
+    """1 where x > 0, else 0, with a surrogate's slope going backward.
+
+    Args:
+        pseudoderivative_of: the surrogate, a name or an activation other than the step.
+            Default "tanh": the slope is 1 - tanh(x)^2, without a window.
+
+    Raises:
+        ValueError: an unknown name, or the step itself.
+
+    Source:
+        E. O. Neftci, H. Mostafa, F. Zenke, IEEE Signal Processing Magazine 36, 51-63 (2019).
+
+    Example:
+        >>> StepFunction(pseudoderivative_of="sigmoid")([-1.0, 0.0, 0.5])
+        array([0., 0., 1.])
+    """
+
+    def __init__(self, pseudoderivative_of="tanh"):
+        self.pseudoderivative_of = get(pseudoderivative_of, "StepFunction", "pseudoderivative_of")
+        if self.pseudoderivative_of.name == "step_function":
+            raise ValueError(
+                "StepFunction: pseudoderivative_of must have a slope, got step_function"
+            )
+        super().__init__("step_function", self._step)
+
+    @staticmethod
+    def _step(x):
+        return (x > 0).astype(x.dtype)
+
+    def __repr__(self):
+        return f"StepFunction(pseudoderivative_of={self.pseudoderivative_of.name!r})"
+
+    def _spec(self):
+        surrogate, _, alpha = self.pseudoderivative_of._spec()
+        return (_NUMBERS[self.name], surrogate, alpha)
+
+
+identity = Activation("identity", np.copy)
+sigmoid = Activation("sigmoid", _sigmoid)
+tanh = Activation("tanh", np.tanh)
+relu = Activation("relu", lambda x: np.where(x < 0, x.dtype.type(0), x))
+leaky_rel = LeakyRel()
+
+_BY_NAME = {
+    "identity": identity,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "relu": relu,
+    "leaky_rel": leaky_rel,
+}
+
+
+def get(identifier, where="activations.get", argument="identifier"):
+    """The activation of a name, or the activation itself.
+
+    Raises:
+        ValueError: an unknown name.
+        TypeError: neither a name nor one of this module's activations.
+
+    Example:
+        >>> get("tanh") is tanh
+        True
+    """
+    if isinstance(identifier, Activation):
+        return identifier
+    if isinstance(identifier, str):
+        checks.one_of(where, argument, identifier, _BY_NAME)
+        return _BY_NAME[identifier]
+    raise TypeError(
+        f"{where}: {argument} must be an activation of neuroai_c or one of its names "
+        f"({', '.join(_BY_NAME)}), got {identifier!r}"
+    )
+
+
+step_function = StepFunction()
+_BY_NAME["step_function"] = step_function

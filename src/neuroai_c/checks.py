@@ -1,0 +1,96 @@
+"""Arguments checked and converted before anything is computed or changed.
+
+Every error names the function, the argument, what was wanted and what came.
+"""
+
+import math
+import numbers
+
+import numpy as np
+
+
+def one_of(where, argument, value, allowed):
+    """`value`, if it is among `allowed`; ValueError that lists them otherwise."""
+    if not any(isinstance(value, type(name)) and value == name for name in allowed):
+        names = ", ".join(repr(name) for name in allowed)
+        raise ValueError(f"{where}: {argument} must be one of {names}, got {value!r}")
+    return value
+
+
+def integer(where, argument, value, least=None, most=None):
+    """`value` as an int from `least` to `most`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{where}: {argument} must be an integer, got {value!r}")
+    value = int(value)
+    if (least is not None and value < least) or (most is not None and value > most):
+        bounds = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{where}: {argument} must be {bounds}, got {value}")
+    return value
+
+
+def number(where, argument, value, least=-math.inf, most=math.inf):
+    """`value` as a finite float from `least` to `most`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{where}: {argument} must be a number, got {value!r}")
+    try:
+        value = float(value)
+    except OverflowError:
+        value = math.inf
+    if not (math.isfinite(value) and least <= value <= most):
+        bounds = "finite"
+        if least > -math.inf:
+            bounds += f" and {least:g} or more"
+        if most < math.inf:
+            bounds += f" and {most:g} or less"
+        raise ValueError(f"{where}: {argument} must be {bounds}, got {value}")
+    return value
+
+
+def numeric(where, argument, value):
+    """`value` as an array of bool, integers or floats, in whatever layout it has."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{where}: {argument} must not be a masked array: its mask would be lost")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{where}: {argument} cannot be made an array: {error}") from error
+    if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
+        raise TypeError(
+            f"{where}: {argument} must hold real numbers of at most 64 bits, got {array.dtype}"
+        )
+    return array
+
+
+def real(where, argument, value, dtype):
+    """`value` as an aligned, C-contiguous array of `dtype`; a copy only where needed."""
+    array = numeric(where, argument, value)
+    if array.dtype == dtype and array.flags.carray:
+        return array
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.require(array, dtype=dtype, requirements=["C", "A"])
+
+
+def in_place(where, argument, value, dtype):
+    """`value`, which has to be an array that C can write to."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{where}: {argument} must be an array, got {type(value).__name__}")
+    if value.dtype != dtype:
+        raise TypeError(f"{where}: {argument} must be {np.dtype(dtype)}, got {value.dtype}")
+    if not (value.flags.c_contiguous and value.flags.aligned and value.flags.writeable):
+        raise ValueError(f"{where}: {argument} must be C-contiguous and writeable")
+    return value
+
+
+def precision(where, argument, value):
+    """The dtype of an array that decides between float32 and float64."""
+    dtype = numeric(where, argument, value).dtype
+    for known in (np.dtype(np.float32), np.dtype(np.float64)):
+        if dtype.newbyteorder("=") == known:
+            return known
+    raise TypeError(f"{where}: {argument} must be float32 or float64, got {dtype}")
+
+
+def finite(where, argument, array):
+    """ValueError if a number of `array` is NaN or infinite."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{where}: {argument} must be finite, got NaN or infinity")

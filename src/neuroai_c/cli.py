@@ -1,0 +1,130 @@
+"""The command `neuroai-c`."""
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+from . import runtime
+from .reproduce import lateral_inhibition
+
+
+def main(arguments=None):
+    """Runs the command; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("\nneuroai-c: interrupted", file=sys.stderr)
+        return 130
+    except (OSError, ValueError, TypeError, FloatingPointError) as error:
+        print(f"neuroai-c: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="neuroai-c", description="Spiking neural networks trained on ordinary CPUs."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    info = commands.add_parser("info", help="versions, build and threads")
+    info.set_defaults(run=_info)
+
+    reproduce = commands.add_parser("reproduce", help="reproduce a page of the toolkit")
+    pages = reproduce.add_subparsers(required=True, metavar="page")
+    page = pages.add_parser(
+        "lateral-inhibition",
+        help='"Lateral inhibition (MNIST)"',
+        description='Reproduces the page "Lateral inhibition (MNIST)": trains its models, prints '
+        "published beside obtained numbers, writes figures and results.json.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    page.add_argument("--epochs", type=_positive, help="default: 5, or 2 with --quick")
+    page.add_argument("--seed", type=_natural, default=0, help="of weights and shuffling")
+    page.add_argument(
+        "--batch-size",
+        type=_positive,
+        default=lateral_inhibition.BATCH_SIZE,
+        help="samples a step of training",
+    )
+    page.add_argument(
+        "--models",
+        type=_models,
+        default=",".join(lateral_inhibition.MODELS),
+        help="which of them to train",
+    )
+    page.add_argument("--data", help="folder with MNIST; default: the package's copy")
+    page.add_argument(
+        "--output", default="results/lateral-inhibition", help="folder for what is written"
+    )
+    page.add_argument("--threads", type=_threads, help="default: the cores, at most 8")
+    page.add_argument(
+        "--quick", action="store_true", help="a run of seconds on a part of the digits"
+    )
+    page.set_defaults(run=_reproduce_lateral_inhibition)
+    return parser
+
+
+def _integer(text, least, most=None):
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        bounds = f"{least} or more" if most is None else f"{least} to {most}"
+        raise argparse.ArgumentTypeError(f"must be an integer, {bounds}, got {text!r}")
+    return int(text)
+
+
+def _positive(text):
+    return _integer(text, 1)
+
+
+def _natural(text):
+    return _integer(text, 0)
+
+
+def _threads(text):
+    return _integer(text, 1, runtime.MOST_THREADS)
+
+
+def _models(text):
+    names = [name.strip() for name in text.split(",")]
+    known = lateral_inhibition.MODELS
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"must be among {', '.join(known)}, got {name!r}")
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"must name each model once, got {text!r}")
+    return names
+
+
+def _info(options):
+    runtime.show_versions()
+    return 0
+
+
+def _reproduce_lateral_inhibition(options):
+    if options.threads is not None:
+        runtime.set_num_threads(options.threads)
+    # Before the work, so that a folder that cannot be written to costs none of it.
+    folder = Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    results, trained, digits = lateral_inhibition.run(
+        options.models,
+        epochs=options.epochs,
+        seed=options.seed,
+        batch_size=options.batch_size,
+        data=options.data,
+        quick=options.quick,
+    )
+    print(f"\n{lateral_inhibition.table(results)}\n")
+    if options.quick:
+        config = results["config"]
+        print(
+            f"A quick run: {config['train_digits']:,} training digits, {config['epochs']} epochs. "
+            "Its numbers are not those of the page.\n"
+        )
+    for path in lateral_inhibition.write(results, trained, digits, folder):
+        print(f"wrote {path}")
+    if importlib.util.find_spec("matplotlib") is None:
+        print("No figures: they need matplotlib, pip install 'neuroai_c[plot]'.")
+    return 0

@@ -1,0 +1,1 @@
+"""The toolkit's pages as programs: published numbers beside the obtained ones."""
