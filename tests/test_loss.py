@@ -1,0 +1,84 @@
+"""mse_forward and mse_backward: the mean over outputs and batch, and its gradient."""
+
+import neuroai_c as ai
+import numpy as np
+import pytest
+import twin
+from tolerances import FLOAT32_VALUE, NUMERIC, NUMERIC_STEP, TWIN, assert_close, assert_same_bits
+
+
+def batch(B, M, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.standard_normal((B, M)).astype(np.float32).astype(float)
+    return y, np.eye(M, dtype=np.uint8)[rng.integers(0, M, B)]
+
+
+@pytest.mark.parametrize("M", [1, 2, 7, 8, 10, 17, 100])
+@pytest.mark.parametrize("B", [1, 2, 15, 32])
+def test_twin(B, M):
+    y, target = batch(B, M)
+    loss, dy = ai.ops.mse_forward(y, target), ai.ops.mse_backward(y, target)
+    assert isinstance(loss, float) and dy.dtype == np.float64
+    assert_close(loss, twin.mse_forward(y, target), TWIN)
+    assert_close(dy, twin.mse_backward(y, target), TWIN)
+
+    single = y.astype(np.float32)
+    assert_close(ai.ops.mse_forward(single, target), loss, FLOAT32_VALUE)
+    assert ai.ops.mse_backward(single, target).dtype == np.float32
+    assert_close(ai.ops.mse_backward(single, target), dy, FLOAT32_VALUE)
+
+
+def test_by_hand():
+    y, target = np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[1, 0], [0, 1]])
+    assert ai.ops.mse_forward(y, target) == 0.125
+    assert ai.ops.mse_backward(y, target).tolist() == [[0, 0], [0.25, -0.25]]
+
+
+def test_finite_differences():
+    y, target = batch(5, 7)
+    numeric = twin.numeric_gradient(lambda y: ai.ops.mse_forward(y, target), y, NUMERIC_STEP)
+    assert_close(ai.ops.mse_backward(y, target), numeric, NUMERIC)
+
+
+def test_empty_batch():
+    y = np.zeros((0, 10))
+    assert_same_bits(ai.ops.mse_backward(y, y), y)
+    with pytest.raises(ValueError, match=r"mse_forward.*\by\b"):  # nothing has no mean
+        ai.ops.mse_forward(y, y)
+
+
+def test_nan_is_seen():
+    y, target = batch(4, 3)
+    y[2, 1] = np.nan
+    assert np.isnan(ai.ops.mse_forward(y, target))
+    assert np.flatnonzero(np.isnan(ai.ops.mse_backward(y, target))).tolist() == [7]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_layouts_and_dtypes(dtype):
+    y, target = batch(6, 5)
+    y, target = y.astype(dtype), target.astype(dtype)
+    loss, dy = ai.ops.mse_forward(y, target), ai.ops.mse_backward(y, target)
+    pairs = [(array, target) for _, array in twin.odd_versions(y)]
+    pairs += [(y, array) for _, array in twin.odd_versions(target)]
+    for odd_y, odd_target in pairs:
+        before = odd_y.copy(), odd_target.copy()
+        assert ai.ops.mse_forward(odd_y, odd_target) == loss
+        assert_same_bits(ai.ops.mse_backward(odd_y, odd_target), dy)
+        np.testing.assert_array_equal(odd_y, before[0])
+        np.testing.assert_array_equal(odd_target, before[1])
+
+
+@pytest.mark.parametrize("function", ["mse_forward", "mse_backward"])
+@pytest.mark.parametrize("argument, y, target", [
+    ("target", np.ones((2, 3)), np.ones((2, 4))),
+    ("target", np.ones((2, 3)), np.ones((1, 3))),
+    ("target", np.ones((2, 3)), np.ones(3)),
+    ("target", np.ones((2, 3)), np.ones((2, 3), complex)),
+    ("target", np.ones((2, 3)), np.full((2, 3), "a")),
+    ("y", np.ones((2, 3), int), np.ones((2, 3))),
+    ("y", np.ones((2, 3), np.float16), np.ones((2, 3))),
+])
+def test_bad_input(function, argument, y, target):
+    with pytest.raises((TypeError, ValueError), match=rf"{function}.*\b{argument}\b"):
+        getattr(ai.ops, function)(y, target)
