@@ -1111,6 +1111,7 @@ def test_spikes_of_a_layer_that_returns_its_last_step():
 @pytest.mark.parametrize("optimizer", [ai.optimizers.SGD, ai.optimizers.RMSprop])
 def test_momentum_that_comes_after_compile(optimizer):
     model = new_net(optimizer=optimizer(0.01))
+    model.fit(binary(), labels(), verbose=0)
     model.optimizer.momentum = 0.9
     weights = model.get_weights()
     with pytest.raises(ValueError, match="compile again"):

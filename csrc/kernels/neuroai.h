@@ -1,4 +1,5 @@
-/* Every kernel of the library, in the order a training step meets them.
+/* Every kernel that counts in reals, in the order a training step meets them (those that
+ * make spikes are in spikes.h and rate.h).
  *
  * Arrays are C-contiguous and do not overlap, unless a line says otherwise.
  * Outputs come first, sizes last.  B samples in the batch, T time steps, N
@@ -9,7 +10,9 @@
  * Sums have one order, whatever the number of threads and the kind of input:
  * over inputs in rising index; over samples, and within each over time, in
  * rising index for W and R; for b and d first over time within a sample, in the
- * order in which it is walked back, then over samples.
+ * order in which it is walked back, then over samples.  Sums over the units of a sample
+ * (the pull of inhibition, the spikes that are counted) go in 16 lanes, unit j into lane
+ * j % 16, and the lanes are added in rising order.
  *
  * A variant (csrc/variants/) is one translation unit that includes all of
  * this, therefore everything is static.

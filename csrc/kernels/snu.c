@@ -189,12 +189,12 @@ static real share(const real *pull, const real *ties, const Unit *unit, ptrdiff_
     return -sum / count;
 }
 
-/* after D_t of sample b: dd, and what the step before is going to share out */
+/* after D_t of sample b: dd, and what the step before is going to share out; `most` is
+ * the inhibitor of y_p */
 static void hand_back(const Backward *out, const real *D, const real *y_p, const real *V_p,
-                      const real *peak, const Unit *unit, ptrdiff_t t, ptrdiff_t b, ptrdiff_t B)
+                      real most, const Unit *unit, ptrdiff_t t, ptrdiff_t b, ptrdiff_t B)
 {
     const ptrdiff_t M = unit->M;
-    const real most = unit->inhibition ? inhibitor(peak + t * B, unit, b, B) : 0;
 
     if (out->dd) {
         real *dd = out->dd + b * unit->m;
@@ -228,7 +228,7 @@ INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const 
     const Function f = is_step ? unit->h.surrogate : unit->h.f;
     const real alpha_h = alpha_of(f, unit->h.alpha);
     const real alpha_g = alpha_of(unit->g.f, unit->g.alpha);
-    real most = 0, each = 0;
+    real most = 0, each = 0, most_before = 0;
 
     for (ptrdiff_t b = first; b < last; b++) {
         const ptrdiff_t here = (b * T + t) * m;
@@ -238,9 +238,10 @@ INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const 
         const real *e_t = prepared ? out->D + here : e.dy ? e.dy + here : unit->zeros;
         real *D = out->D + here, *db = out->db + b * m;
 
-        if (inhibited && !is_last && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
-            most = inhibitor(peak + row, unit, b, B);
-            each = share(out->pull + row, out->ties + row, unit, b, B);
+        if (inhibited && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
+            most_before = inhibitor(peak + t * B, unit, b, B);
+            most = is_last ? 0 : inhibitor(peak + row, unit, b, B);
+            each = is_last ? 0 : share(out->pull + row, out->ties + row, unit, b, B);
         }
         INDEPENDENT
         for (ptrdiff_t j = 0; j < m; j++) {
@@ -255,8 +256,8 @@ INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const 
             D[j] = (v + d[j] * r * D_next[j] + dV[j]) * slope_of(g, alpha_g, V_t[j]);
         }
         if (out->dd || inhibited) {
-            hand_back(out, D, before.y + b * before.apart, before.V + b * before.apart, peak,
-                      unit, t, b, B);
+            hand_back(out, D, before.y + b * before.apart, before.V + b * before.apart,
+                      most_before, unit, t, b, B);
         }
     }
 }
@@ -342,6 +343,7 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
                                 ptrdiff_t B, ptrdiff_t T)
 {
     const ptrdiff_t m = unit->m, M = unit->M;
+    real most = 0, each = 0;
 
     if (T == 0) {                       /* the initial state is the final one */
         copy_or_zero(out->dy_0 + first * m, e.dy_T ? e.dy_T + first * m : NULL,
@@ -358,9 +360,11 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
     for (ptrdiff_t b = first; b < last; b++) {
         const real *D = out->D + b * T * m, *y_0 = unit->y_0 + b * m, *V_0 = unit->V_0 + b * m;
         real *dy_0 = out->dy_0 + b * m, *dV_0 = out->dV_0 + b * m;
-        const real most = unit->inhibition ? inhibitor(peak, unit, b, B) : 0;
-        const real each = unit->inhibition ? share(out->pull, out->ties, unit, b, B) : 0;
 
+        if (unit->inhibition && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
+            most = inhibitor(peak, unit, b, B);
+            each = share(out->pull, out->ties, unit, b, B);
+        }
         for (ptrdiff_t j = 0; j < M; j++) {
             dy_0[j] += !unit->inhibition ? -(unit->d[j] * V_0[j] * D[j])
                        : y_0[j] == most ? each : 0;

@@ -49,6 +49,7 @@ static void snu_layout(Layer *layer, int is_first, char *memory, size_t *used,
     layer->y = take(memory, used, B * T * m, sizeof(real));
     layer->peak = take(memory, used, (T + 1) * B, sizeof(real));
     layer->Wt = layer->Rt = NULL;
+    layer->unit.Rt = NULL;              /* going backward alone reads it */
     if (!training) {
         return;
     }
