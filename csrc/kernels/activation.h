@@ -56,6 +56,15 @@ INLINE real exp_negative(real z)
     return sum * scale;
 }
 
+/* e^z for z <= 0, but 0 where that is below e^REAL_EXP_CUT: far less than a slope can be told
+ * from 0 by 1 - tanh(x)^2, and its products would be subnormal numbers, which are slow */
+INLINE real exp_cut(real z)
+{
+    const real e = exp_negative(z);
+
+    return z < (real)REAL_EXP_CUT ? 0 : e;
+}
+
 INLINE real magnitude(real x) { return x < 0 ? -x : x; }
 
 INLINE real value_of(const Function f, real alpha, real x)
@@ -97,10 +106,10 @@ INLINE real surrogate_slope_of(const Function surrogate, real alpha, real x)
 
     switch (surrogate) {
     case SIGMOID:
-        e = exp_negative(-magnitude(x));
+        e = exp_cut(-magnitude(x));
         return e / ((1 + e) * (1 + e));
     case TANH:
-        e = exp_negative(-2 * magnitude(x));
+        e = exp_cut(-2 * magnitude(x));
         return 4 * e / ((1 + e) * (1 + e));
     default:
         return x > 0 ? 1 : alpha;

@@ -7,119 +7,240 @@
  * A product with 1 is exact and one with 0 adds nothing, so both ways sum the
  * same terms in the same order and end in the same bits.
  *
- * A row is taken in blocks of up to BLOCK vectors, which stay in registers over
- * the spikes of an event.  The last vector of a block may reach back over the one
- * before: both hold the same sums, and all are read before any is written.
+ * Sums stay in registers, a block of a row at a time: going forward those of a
+ * step, going backward those of an input.  The last vector of a block may reach back
+ * over the one before: both hold the same sums, and all are read before any is written.
  */
 #include "neuroai.h"
 
-enum { BLOCK = 8 };
-
-/* a block: so many vectors, the last of them at an offset of its own */
-typedef struct {
-    ptrdiff_t begin, vecs, last;
-} Block;
-
-/* block number k of a row of M, which has `count` of them; M >= LANES */
-static Block block_of(ptrdiff_t k, ptrdiff_t count, ptrdiff_t M)
+static ptrdiff_t input_blocks(ptrdiff_t m)
 {
-    const ptrdiff_t vecs = (M + LANES - 1) / LANES;
-    const ptrdiff_t first = vecs * k / count, end = vecs * (k + 1) / count;
-    const ptrdiff_t width = (end * LANES < M ? end * LANES : M) - first * LANES;
-
-    return (Block){first * LANES, end - first, width - LANES};
+    return (m + LANES * BLOCK - 1) / (LANES * BLOCK);
 }
 
-static ptrdiff_t blocks_of(ptrdiff_t M) { return (M + LANES * BLOCK - 1) / (LANES * BLOCK); }
+static Block input_block(ptrdiff_t k, ptrdiff_t m)
+{
+    const ptrdiff_t vecs = (m + LANES - 1) / LANES, count = input_blocks(m);
+    const ptrdiff_t first = vecs * k / count, end = vecs * (k + 1) / count;
+    const ptrdiff_t width = (end * LANES < m ? end * LANES : m) - first * LANES;
+
+    return (Block){first * LANES, width, m < LANES ? 0 : end - first, width - LANES};
+}
 
 INLINE ptrdiff_t offset(ptrdiff_t k, const ptrdiff_t vecs, ptrdiff_t last)
 {
     return k == vecs - 1 ? last : k * LANES;
 }
 
-/* to[k] += from[k], or the other way round, for the spikes of events from..end:
- * V_t += W_i going forward, dW_i += D_t going backward */
-INLINE void events_block(real *V, ptrdiff_t m, real *W, ptrdiff_t M,
-                         const uint32_t *event, const uint32_t *end, ptrdiff_t words,
-                         const int forward, const ptrdiff_t vecs, ptrdiff_t last)
-{
-    for (; event < end; event += 1 + words) {
-        real *row = W + event[0] * M;
-        vec held[BLOCK];
+/* ---- forward: step by step --------------------------------------------------------- */
 
+/* Events are taken CHUNK at a time: their rows of W, a block wide, stay in the core's first
+ * cache while all steps pick theirs. */
+enum { CHUNK = 64 };
+
+/* of 32 words, bits of k with that of j set for bits of k | j without */
+INLINE void swap_bits(uint64_t word[32], const int j, const uint64_t low)
+{
+    for (int base = 0; base < 32; base += 2 * j) {
+        for (int k = base; k < base + j; k++) {
+            const uint64_t swap = (word[k] >> j ^ word[k + j]) & low;
+
+            word[k] ^= swap << j;
+            word[k + j] ^= swap;
+        }
+    }
+}
+
+/* Of up to CHUNK events their spikes of 32 steps: bit e of picked[t] is bit t of event e.
+ * Two matrices of 32 x 32 bits, one in each half of the words, are transposed. */
+static void pick(uint64_t picked[32], const uint32_t *mask, ptrdiff_t count, ptrdiff_t size)
+{
+    for (ptrdiff_t e = 0; e < 32; e++) {
+        picked[e] = (e < count ? mask[e * size] : 0) |
+                    (uint64_t)(e + 32 < count ? mask[(e + 32) * size] : 0) << 32;
+    }
+    swap_bits(picked, 16, UINT64_C(0x0000ffff0000ffff));
+    swap_bits(picked, 8, UINT64_C(0x00ff00ff00ff00ff));
+    swap_bits(picked, 4, UINT64_C(0x0f0f0f0f0f0f0f0f));
+    swap_bits(picked, 2, UINT64_C(0x3333333333333333));
+    swap_bits(picked, 1, UINT64_C(0x5555555555555555));
+}
+
+/* V (steps, m) += the rows that are picked, of a block; vecs is a constant where this is inlined */
+INLINE void pick_block(real *V, ptrdiff_t m, const real *const rows[CHUNK],
+                       const uint64_t picked[32], ptrdiff_t steps, Block block,
+                       const ptrdiff_t vecs)
+{
+    V += block.begin;
+    for (ptrdiff_t t = 0; t < steps; t++, V += m) {
+        vec sum[BLOCK];
+
+        if (!picked[t]) {
+            continue;
+        }
         for (ptrdiff_t k = 0; k < vecs; k++) {
-            held[k] = vec_load(row + offset(k, vecs, last));
+            sum[k] = vec_load(V + offset(k, vecs, block.last));
         }
-        for (ptrdiff_t word = 0; word < words; word++) {
-            for (uint32_t mask = event[1 + word]; mask; mask &= mask - 1) {
-                real *at = V + (32 * word + lowest_bit(mask)) * m;
+        for (uint64_t mask = picked[t]; mask; mask &= mask - 1) {
+            const real *row = rows[__builtin_ctzll(mask)] + block.begin;
 
-                if (forward) {
-                    vec sum[BLOCK];
-
-                    for (ptrdiff_t k = 0; k < vecs; k++) {
-                        sum[k] = vec_load(at + offset(k, vecs, last)) + held[k];
-                    }
-                    for (ptrdiff_t k = 0; k < vecs; k++) {
-                        vec_store(at + offset(k, vecs, last), sum[k]);
-                    }
-                } else {
-                    for (ptrdiff_t k = 0; k < vecs; k++) {
-                        held[k] += vec_load(at + offset(k, vecs, last));
-                    }
-                }
+            for (ptrdiff_t k = 0; k < vecs; k++) {
+                sum[k] += vec_load(row + offset(k, vecs, block.last));
             }
         }
-        for (ptrdiff_t k = 0; !forward && k < vecs; k++) {
-            vec_store(row + offset(k, vecs, last), held[k]);
+        for (ptrdiff_t k = 0; k < vecs; k++) {
+            vec_store(V + offset(k, vecs, block.last), sum[k]);
         }
     }
 }
 
-/* rows shorter than a vector */
-INLINE void events_short(real *V, ptrdiff_t m, real *W, ptrdiff_t M,
-                         const uint32_t *event, const uint32_t *end, ptrdiff_t words,
-                         const int forward)
+static void pick_short(real *V, ptrdiff_t m, const real *const rows[CHUNK],
+                       const uint64_t picked[32], ptrdiff_t steps)
 {
-    for (; event < end; event += 1 + words) {
-        real *row = W + event[0] * M;
+    for (ptrdiff_t t = 0; t < steps; t++, V += m) {
+        for (uint64_t mask = picked[t]; mask; mask &= mask - 1) {
+            const real *row = rows[__builtin_ctzll(mask)];
 
-        for (ptrdiff_t word = 0; word < words; word++) {
-            for (uint32_t mask = event[1 + word]; mask; mask &= mask - 1) {
-                real *at = V + (32 * word + lowest_bit(mask)) * m;
-
-                for (ptrdiff_t j = 0; j < M; j++) {
-                    if (forward) {
-                        at[j] += row[j];
-                    } else {
-                        row[j] += at[j];
-                    }
-                }
+            for (ptrdiff_t j = 0; j < m; j++) {
+                V[j] += row[j];
             }
         }
     }
 }
 
-/* V (T, m) += W rows of the events, or W rows += V: of one sample */
-INLINE void events_visit(real *V, ptrdiff_t m, real *W, ptrdiff_t M, const Spikes *x,
-                         ptrdiff_t begin, ptrdiff_t end, const int forward)
+/* V (T, m) += the rows of W that a sample's events say */
+static void events_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, const Spikes *x,
+                           ptrdiff_t s)
 {
-    const ptrdiff_t words = x->words, count = blocks_of(M);
-    const uint32_t *first = x->events + begin * (1 + words);
-    const uint32_t *stop = x->events + end * (1 + words);
+    const ptrdiff_t size = 1 + x->words, events = x->first[s + 1] - x->first[s];
+    const ptrdiff_t chunks = (events + CHUNK - 1) / CHUNK;
 
-    if (M < LANES) {
-        events_short(V, m, W, M, first, stop, words, forward);
+    for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
+        const ptrdiff_t begin = events * chunk / chunks;
+        const ptrdiff_t count = events * (chunk + 1) / chunks - begin;
+        const uint32_t *event = x->events + (x->first[s] + begin) * size;
+        const real *rows[CHUNK];
+
+        for (ptrdiff_t i = 0; i < count; i++) {
+            rows[i] = W + event[i * size] * w;
+        }
+        for (ptrdiff_t word = 0; word < x->words; word++) {
+            const ptrdiff_t rest = x->T - 32 * word, steps = rest < 32 ? rest : 32;
+            uint64_t picked[32];
+
+            pick(picked, event + 1 + word, count, size);
+            for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
+                const Block block = input_block(k, m);
+                real *at = V + 32 * word * m;
+
+                switch (block.vecs) {
+                case 0:
+                    pick_short(at, m, rows, picked, steps);
+                    break;
+#define CASE(n) \
+                case n: \
+                    pick_block(at, m, rows, picked, steps, block, n); \
+                    break;
+                CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
+                }
+            }
+        }
+    }
+}
+
+static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_t w,
+                          ptrdiff_t B, ptrdiff_t T, ptrdiff_t N)
+{
+    memset(V, 0, (size_t)(B * T * m) * sizeof *V);
+
+    if (x.values && !x.samples) {
+        matmul(V, m, x.values, x.n, 1, W, w, B * T, N, m);
         return;
     }
-    for (ptrdiff_t k = 0; k < count; k++) {
-        const Block block = block_of(k, count, M);
-        real *v = V + block.begin, *w = W + block.begin;
+    for (ptrdiff_t b = 0; b < B; b++, V += T * m) {
+        const ptrdiff_t s = x.samples ? x.samples[b] : b;
+
+        if (x.values) {
+            matmul(V, m, x.values + s * T * x.n, x.n, 1, W, w, T, N, m);
+        } else {
+            if (x.samples && b + 1 < B) {
+                spikes_prefetch(x.spikes, x.samples[b + 1]);
+            }
+            events_forward(V, m, W, w, x.spikes, s);
+        }
+    }
+}
+
+/* ---- backward: input by input ---------------------------------------------------------- */
+
+/* g += the D of the steps when an input spikes, of a block; vecs is a constant where this is
+ * inlined */
+INLINE void mask_block(vec sum[BLOCK], const uint32_t *mask, ptrdiff_t words, const real *D,
+                       ptrdiff_t m, const ptrdiff_t vecs, ptrdiff_t last)
+{
+    for (ptrdiff_t word = 0; word < words; word++, D += 32 * m) {
+        for (uint32_t rest = mask[word]; rest; rest &= rest - 1) {
+            const real *at = D + lowest_bit(rest) * m;
+
+            for (ptrdiff_t k = 0; k < vecs; k++) {
+                sum[k] += vec_load(at + offset(k, vecs, last));
+            }
+        }
+    }
+}
+
+static void mask_short(real *g, const uint32_t *mask, ptrdiff_t words, const real *D, ptrdiff_t m)
+{
+    for (ptrdiff_t word = 0; word < words; word++, D += 32 * m) {
+        for (uint32_t rest = mask[word]; rest; rest &= rest - 1) {
+            const real *at = D + lowest_bit(rest) * m;
+
+            for (ptrdiff_t j = 0; j < m; j++) {
+                g[j] += at[j];
+            }
+        }
+    }
+}
+
+INLINE void events_block(real *dW, ptrdiff_t w, const uint32_t *event, const uint32_t *stop,
+                         ptrdiff_t words, const real *D, ptrdiff_t m, Block block,
+                         const ptrdiff_t vecs)
+{
+    for (; event < stop; event += 1 + words) {
+        real *g = dW + event[0] * w + block.begin;
+        vec sum[BLOCK];
+
+        for (ptrdiff_t k = 0; k < vecs; k++) {
+            sum[k] = vec_load(g + offset(k, vecs, block.last));
+        }
+        mask_block(sum, event + 1, words, D + block.begin, m, vecs, block.last);
+        for (ptrdiff_t k = 0; k < vecs; k++) {
+            vec_store(g + offset(k, vecs, block.last), sum[k]);
+        }
+    }
+}
+
+/* dW += x^T D of sample s, for the rows of dW from first to last */
+static void events_backward(real *dW, ptrdiff_t w, const Spikes *x, ptrdiff_t s, const real *D,
+                            ptrdiff_t m, ptrdiff_t first, ptrdiff_t last)
+{
+    const ptrdiff_t words = x->words, size = 1 + words;
+    const uint32_t *event = x->events + spikes_find(x, s, first) * size;
+    const uint32_t *stop = x->events + spikes_find(x, s, last) * size;
+
+    for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
+        const Block block = input_block(k, m);
 
         switch (block.vecs) {
+        case 0:
+            for (const uint32_t *e = event; e < stop; e += size) {
+                mask_short(dW + e[0] * w, e + 1, words, D, m);
+            }
+            break;
 #define CASE(n) \
         case n: \
-            events_block(v, m, w, M, first, stop, words, forward, n, block.last); \
+            events_block(dW, w, event, stop, words, D, m, block, n); \
             break;
         CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 #undef CASE
@@ -127,44 +248,89 @@ INLINE void events_visit(real *V, ptrdiff_t m, real *W, ptrdiff_t M, const Spike
     }
 }
 
-static void input_forward(real *V, Input x, const real *W, ptrdiff_t m,
-                          ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t M)
-{
-    memset(V, 0, (size_t)(B * T * m) * sizeof *V);
-
-    if (x.values && !x.samples) {
-        matmul(V, m, x.values, x.n, 1, W, M, B * T, N, M);
-        return;
-    }
-    for (ptrdiff_t b = 0; b < B; b++, V += T * m) {
-        const ptrdiff_t s = x.samples ? x.samples[b] : b;
-
-        if (x.values) {
-            matmul(V, m, x.values + s * T * x.n, x.n, 1, W, M, T, N, M);
-        } else {                        /* going forward W is only read */
-            events_visit(V, m, (real *)W, M, x.spikes, x.spikes->first[s],
-                         x.spikes->first[s + 1], 1);
-        }
-    }
-}
-
-static void input_backward(real *dW, Input x, const real *D, ptrdiff_t m,
-                           ptrdiff_t first, ptrdiff_t last,
-                           ptrdiff_t B, ptrdiff_t T, ptrdiff_t M)
+static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdiff_t m,
+                           ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
     if (x.values && !x.samples) {
-        matmul(dW + first * M, M, x.values + first, 1, x.n, D, m, last - first, B * T, M);
+        matmul(dW + first * w, w, x.values + first, 1, x.n, D, m, last - first, B * T, m);
         return;
     }
     for (ptrdiff_t b = 0; b < B; b++, D += T * m) {
         const ptrdiff_t s = x.samples ? x.samples[b] : b;
 
         if (x.values) {
-            matmul(dW + first * M, M, x.values + s * T * x.n + first, 1, x.n, D, m,
-                   last - first, T, M);
-        } else {                        /* going backward D is only read */
-            events_visit((real *)D, m, dW, M, x.spikes, spikes_find(x.spikes, s, first),
-                         spikes_find(x.spikes, s, last), 0);
+            matmul(dW + first * w, w, x.values + s * T * x.n + first, 1, x.n, D, m,
+                   last - first, T, m);
+        } else {
+            events_backward(dW, w, x.spikes, s, D, m, first, last);
         }
+    }
+}
+
+/* ---- the gradient row by row ----------------------------------------------------- */
+
+static void input_visits(Visit *visits, ptrdiff_t *end, Input x, const real *D, ptrdiff_t m,
+                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
+{
+    const Spikes *spikes = x.spikes;
+    const ptrdiff_t size = 1 + spikes->words;
+    ptrdiff_t begin = 0;
+
+    memset(end, 0, (size_t)(last - first) * sizeof *end);
+    for (ptrdiff_t b = 0; b < B; b++) {
+        const ptrdiff_t s = x.samples ? x.samples[b] : b;
+        const uint32_t *stop = spikes->events + spikes_find(spikes, s, last) * size;
+
+        for (const uint32_t *event = spikes->events + spikes_find(spikes, s, first) * size;
+             event < stop; event += size) {
+            end[(ptrdiff_t)event[0] - first]++;
+        }
+    }
+    for (ptrdiff_t i = 0; i < last - first; i++) {
+        const ptrdiff_t count = end[i];
+
+        end[i] = begin;                 /* grows to what it says as the visits come in */
+        begin += count;
+    }
+    for (ptrdiff_t b = 0; b < B; b++, D += T * m) {
+        const ptrdiff_t s = x.samples ? x.samples[b] : b;
+        const uint32_t *stop = spikes->events + spikes_find(spikes, s, last) * size;
+
+        for (const uint32_t *event = spikes->events + spikes_find(spikes, s, first) * size;
+             event < stop; event += size) {
+            visits[end[(ptrdiff_t)event[0] - first]++] = (Visit){event + 1, D};
+        }
+    }
+}
+
+INLINE void visits_block(real *g, const Visit *visit, const Visit *end, ptrdiff_t words,
+                         ptrdiff_t m, Block block, const ptrdiff_t vecs)
+{
+    vec sum[BLOCK] = {0};
+
+    for (; visit < end; visit++) {
+        mask_block(sum, visit->mask, words, visit->D + block.begin, m, vecs, block.last);
+    }
+    for (ptrdiff_t k = 0; k < vecs; k++) {
+        vec_store(g + offset(k, vecs, block.last), sum[k]);
+    }
+}
+
+static void input_backward_row(real *g, const Visit *visits, ptrdiff_t count, ptrdiff_t words,
+                               ptrdiff_t m, Block block)
+{
+    switch (block.vecs) {
+    case 0:
+        memset(g, 0, (size_t)m * sizeof *g);
+        for (ptrdiff_t i = 0; i < count; i++) {
+            mask_short(g, visits[i].mask, words, visits[i].D, m);
+        }
+        break;
+#define CASE(n) \
+    case n: \
+        visits_block(g, visits, visits + count, words, m, block, n); \
+        break;
+    CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
     }
 }

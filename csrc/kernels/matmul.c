@@ -110,12 +110,12 @@ static void matmul(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t
     }
 }
 
-static void transpose(real *restrict At, const real *restrict A,
-                      ptrdiff_t first, ptrdiff_t last, ptrdiff_t rows, ptrdiff_t cols)
+static void transpose(real *restrict At, ptrdiff_t at, const real *restrict A, ptrdiff_t ai,
+                      ptrdiff_t first, ptrdiff_t last, ptrdiff_t cols)
 {
     for (ptrdiff_t i = first; i < last; i++) {
         for (ptrdiff_t j = 0; j < cols; j++) {
-            At[j * rows + i] = A[i * cols + j];
+            At[j * at + i] = A[i * ai + j];
         }
     }
 }

@@ -31,9 +31,10 @@ static void matmul(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t
                    const real *B, ptrdiff_t bk,
                    ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t cols);
 
-/* At (cols, rows) = A^T for the rows from first to last of A (rows, cols) */
-static void transpose(real *At, const real *A, ptrdiff_t first, ptrdiff_t last,
-                      ptrdiff_t rows, ptrdiff_t cols);
+/* At (cols, rows) = A^T for the rows from first to last of A (rows, cols); rows of At lie
+ * at apart, those of A ai */
+static void transpose(real *At, ptrdiff_t at, const real *A, ptrdiff_t ai,
+                      ptrdiff_t first, ptrdiff_t last, ptrdiff_t cols);
 
 /* ---- what a layer is fed: input.c ---------------------------------------- */
 
@@ -46,14 +47,41 @@ typedef struct {
     const ptrdiff_t *samples;           /* (B) or NULL */
 } Input;
 
-/* V (B, T, m) = x W for the first M of m, zeros behind */
-static void input_forward(real *V, Input x, const real *W, ptrdiff_t m,
-                          ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t M);
+/* V (B, T, m) = x W, of the first m columns of W (N, w) */
+static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_t w,
+                          ptrdiff_t B, ptrdiff_t T, ptrdiff_t N);
 
-/* dW (N, M) += x^T D for the rows of dW from first to last; D (B, T, m) */
-static void input_backward(real *dW, Input x, const real *D, ptrdiff_t m,
-                           ptrdiff_t first, ptrdiff_t last,
-                           ptrdiff_t B, ptrdiff_t T, ptrdiff_t M);
+/* dW (N, w) += x^T D for the rows of dW from first to last; D (B, T, m), m <= w */
+static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdiff_t m,
+                           ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
+
+/* Rows of m numbers are taken in blocks of up to BLOCK vectors, which fit the registers;
+ * the last vector of a block begins at `last`, over the one before where it has to. */
+enum { BLOCK = 8 };
+
+typedef struct {
+    ptrdiff_t begin, width;             /* of the row */
+    ptrdiff_t vecs, last;               /* no vector where m is less than one */
+} Block;
+
+static ptrdiff_t input_blocks(ptrdiff_t m);
+static Block input_block(ptrdiff_t k, ptrdiff_t m);
+
+/* A sample in which an input spikes: when, and the sample's D (T, m) */
+typedef struct {
+    const uint32_t *mask;
+    const real *D;
+} Visit;
+
+/* The visits of a batch of B samples to the inputs from first to last, in rising order of
+ * input, then of sample: those to input i are visits[end[i - 1]..end[i] - 1], of the first
+ * input from 0 on.  end (last - first); as many visits as there are events. */
+static void input_visits(Visit *visits, ptrdiff_t *end, Input x, const real *D, ptrdiff_t m,
+                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
+
+/* g = a block of the row of x^T D that belongs to an input with these visits */
+static void input_backward_row(real *g, const Visit *visits, ptrdiff_t count, ptrdiff_t words,
+                               ptrdiff_t m, Block block);
 
 /* ---- g and h: activation.h ----------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #ifndef NEUROAI_REAL_H
 #define NEUROAI_REAL_H
 
+#include <float.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,9 +14,11 @@
 
 typedef double real;
 typedef uint64_t real_bits;             /* as wide as a real */
+#define REAL_MAX DBL_MAX
 #define REAL_MANTISSA 52                /* bits after the binary point */
 #define REAL_BIAS 1023                  /* of the exponent */
 #define REAL_EXP_LOWEST -708.0          /* exp of less is subnormal */
+#define REAL_EXP_CUT -350.0
 #define REAL_EXP_TERMS 13               /* Taylor: |r|^14 / 14! < 5e-18 for |r| < ln 2 / 2 */
 #define REAL_LN2_HIGH 0x1.62e42fefa38p-1        /* n * this is exact for |n| < 1100 */
 #define REAL_LN2_LOW 0x1.ef35793c7673p-45
@@ -26,9 +29,11 @@ typedef uint64_t real_bits;             /* as wide as a real */
 
 typedef float real;
 typedef uint32_t real_bits;
+#define REAL_MAX FLT_MAX
 #define REAL_MANTISSA 23
 #define REAL_BIAS 127
 #define REAL_EXP_LOWEST -87.0f
+#define REAL_EXP_CUT -41.0f           /* 1.6e-18 */
 #define REAL_EXP_TERMS 7                /* |r|^8 / 8! < 6e-9 */
 #define REAL_LN2_HIGH 0x1.62e4p-1f
 #define REAL_LN2_LOW 0x1.7f7d1cp-20f

@@ -23,6 +23,16 @@ static inline ptrdiff_t spikes_words(ptrdiff_t T) { return T / 32 + (T % 32 != 0
 /* position of the lowest set bit; mask is not 0 */
 static inline ptrdiff_t lowest_bit(uint32_t mask) { return __builtin_ctz(mask); }
 
+/* asks for the events of sample s, of which the processor cannot know that they come next */
+static inline void spikes_prefetch(const Spikes *x, ptrdiff_t s)
+{
+    const ptrdiff_t size = 1 + x->words;
+
+    for (ptrdiff_t at = x->first[s] * size; at < x->first[s + 1] * size; at += 16) {
+        __builtin_prefetch(x->events + at);
+    }
+}
+
 /* the first event of sample s whose input is not below `index` */
 ptrdiff_t spikes_find(const Spikes *x, ptrdiff_t s, ptrdiff_t index);
 

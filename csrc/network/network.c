@@ -5,16 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-static ptrdiff_t part_of(ptrdiff_t n, int rank, int ranks) { return n * rank / ranks; }
-
 static const Layer *last_layer(const Network *net) { return &net->layers[net->count - 1]; }
 
-/* numbers from one row of a layer's output to the next: whole vectors, but for what
+/* numbers from one row of a layer's output to the next: whole cache lines, but for what
  * leaves the network */
 static ptrdiff_t row_of(const Network *net, const Layer *layer)
 {
-    return layer == last_layer(net) || layer->kind != SNU
-               ? layer->M : (layer->M + LANES - 1) / LANES * LANES;
+    return layer == last_layer(net) || layer->kind != SNU ? layer->M : whole_lines(layer->M);
 }
 
 static ptrdiff_t layer_rows(const Layer *layer, ptrdiff_t T) { return layer->sequences ? T : 1; }
@@ -37,7 +34,11 @@ static void *take(char *memory, size_t *used, ptrdiff_t count, size_t size)
     return place;
 }
 
-static void snu_layout(Layer *layer, int is_first, char *memory, size_t *used,
+/* Batches that are small enough for the first kernel to go row by row: the D of a block of
+ * columns stays in the core's cache, and few of a row's samples have spikes. */
+enum { BY_ROW_STEPS = 2048, BY_ROW_EVENTS = 1 << 20 };
+
+static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *used,
                        ptrdiff_t B, ptrdiff_t T, int training)
 {
     const ptrdiff_t m = layer->unit.m, N = layer->N, M = layer->M;
@@ -50,6 +51,7 @@ static void snu_layout(Layer *layer, int is_first, char *memory, size_t *used,
     layer->peak = take(memory, used, (T + 1) * B, sizeof(real));
     layer->Wt = layer->Rt = NULL;
     layer->unit.Rt = NULL;              /* going backward alone reads it */
+    layer->visits = NULL;
     if (!training) {
         return;
     }
@@ -62,11 +64,17 @@ static void snu_layout(Layer *layer, int is_first, char *memory, size_t *used,
     for (int i = 0; i < KINDS_OF_WEIGHTS; i++) {
         Weights *weights = &layer->weights[i];
 
-        weights->g = take(memory, used, weights->rows * weights->cols, sizeof(real));
+        weights->g = take(memory, used, weights->rows * weights->apart, sizeof(real));
     }
-    layer->Wt = is_first ? NULL : take(memory, used, N * M, sizeof(real));
+    layer->Wt = below ? take(memory, used, M * below->unit.m, sizeof(real)) : NULL;
+    layer->wt = below ? below->unit.m : 0;
     layer->Rt = layer->unit.R ? take(memory, used, M * M, sizeof(real)) : NULL;
     layer->unit.Rt = layer->Rt;
+    if (!below && B * T <= BY_ROW_STEPS && B * N <= BY_ROW_EVENTS) {
+        layer->visits = take(memory, used, B * N, sizeof *layer->visits);
+        layer->ends = take(memory, used, N, sizeof *layer->ends);
+        layer->met = take(memory, used, N, sizeof *layer->met);
+    }
 }
 
 static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t T, int training)
@@ -83,7 +91,7 @@ static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t 
         layer->unit.M = layer->M;
         layer->unit.m = row_of(net, layer);
         if (layer->kind == SNU) {
-            snu_layout(layer, l == 0, memory, &used, B, T, training);
+            snu_layout(layer, l ? layer - 1 : NULL, memory, &used, B, T, training);
         }
         layer->out = layer->kind == SNU && layer->sequences
                          ? layer->y : take(memory, &used, out, sizeof(real));
@@ -129,13 +137,14 @@ static int steps_share(const Layer *layer, int rank, ptrdiff_t *first, ptrdiff_t
 static void snu_layer_forward(Layer *layer, Input x, Team *team, int rank,
                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
-    const ptrdiff_t N = layer->N, M = layer->M, m = layer->unit.m;
+    const Weights *W = &layer->weights[KERNEL];
+    const ptrdiff_t M = layer->M, m = layer->unit.m;
     const int together = layer->unit.inhibition == BATCH_INHIBITION;
     ptrdiff_t begin = first, end = last;
     const int waits = steps_share(layer, rank, &begin, &end, B);
 
-    input_forward(layer->V + first * T * m, input_from(x, first, T),
-                  layer->weights[KERNEL].w, m, last - first, T, N, M);
+    input_forward(layer->V + first * T * m, m, input_from(x, first, T), W->w, W->apart,
+                  last - first, T, layer->N);
     if (layer->unit.inhibition) {
         snu_peaks(layer->peak, NULL, &layer->unit, 0, first, last, B);
     }
@@ -243,7 +252,7 @@ static void network_loss(Network *net, const real *target, const ptrdiff_t *samp
 static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int rank,
                                ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
-    const ptrdiff_t N = layer->N, M = layer->M, m = layer->unit.m;
+    const ptrdiff_t M = layer->M, m = layer->unit.m;
     const int together = layer->unit.inhibition == BATCH_INHIBITION;
     ptrdiff_t begin = first, end = last;
     const int waits = steps_share(layer, rank, &begin, &end, B);
@@ -270,7 +279,7 @@ static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int
         real *dx = below->dout + first * T * n;
 
         memset(dx, 0, (size_t)(rows * n) * sizeof *dx);
-        matmul(dx, n, layer->back.D + first * T * m, m, 1, layer->Wt, N, rows, M, N);
+        matmul(dx, n, layer->back.D + first * T * m, m, 1, layer->Wt, layer->wt, rows, M, n);
     }
 }
 
@@ -288,109 +297,6 @@ static void layers_backward(Network *net, Team *team, int rank,
             average_backward(below->dout + first * T * below->unit.m,
                              layer->dout + first * layer->M, below->unit.m,
                              last - first, T, layer->N);
-        }
-    }
-}
-
-/* ---- weights: each rank owns its share of the rows ------------------------------ */
-
-static int is_finite(const real *g, ptrdiff_t n)
-{
-    int finite = 1;
-
-    for (ptrdiff_t i = 0; i < n; i++) {
-        finite &= g[i] - g[i] == 0;
-    }
-    return finite;
-}
-
-/* the gradient of the rank's rows of a layer's weights, from D of the whole batch; 0 if a
- * number of it is not finite */
-static int layer_gradient(Layer *layer, Input x, int rank, int ranks, ptrdiff_t B, ptrdiff_t T)
-{
-    const Unit *unit = &layer->unit;
-    const real *D = layer->back.D;
-    int finite = 1;
-
-    for (int i = 0; i < KINDS_OF_WEIGHTS; i++) {
-        const Weights *weights = &layer->weights[i];
-        const ptrdiff_t first = part_of(weights->rows, rank, ranks);
-        const ptrdiff_t last = part_of(weights->rows, rank + 1, ranks);
-        const ptrdiff_t count = (last - first) * weights->cols;
-        real *g = weights->g;
-
-        if (count == 0) {
-            continue;
-        }
-        memset(g + first * weights->cols, 0, (size_t)count * sizeof *g);
-        if (i == KERNEL) {
-            input_backward(g, x, D, unit->m, first, last, B, T, unit->M);
-        } else if (i == RECURRENT_KERNEL) {
-            recurrent_backward(g, layer->y, D, unit, first, last, B, T);
-        } else {
-            sum_samples(g, layer->back.db, unit->m, first, last, B);
-        }
-        finite &= is_finite(g + first * weights->cols, count);
-    }
-    return finite;
-}
-
-/* keeps what is read in another form than the weights' own as they are: W^T and R^T, which
- * going backward needs, and b and d in rows of m */
-static void layer_refresh(Layer *layer, int rank, int ranks)
-{
-    const ptrdiff_t N = layer->N, M = layer->M;
-    const ptrdiff_t first = part_of(M, rank, ranks), last = part_of(M, rank + 1, ranks);
-    const size_t size = (size_t)(last - first) * sizeof(real);
-
-    memcpy(layer->bias + first, layer->weights[BIAS].w + first, size);
-    memcpy(layer->decay + first, layer->d + first, size);
-    if (layer->Wt) {
-        transpose(layer->Wt, layer->weights[KERNEL].w, part_of(N, rank, ranks),
-                  part_of(N, rank + 1, ranks), N, M);
-    }
-    if (layer->Rt) {
-        transpose(layer->Rt, layer->unit.R, first, last, M, M);
-    }
-}
-
-static void layer_update(Layer *layer, const Optimizer *o, double step, int rank, int ranks)
-{
-    for (int i = 0; i < KINDS_OF_WEIGHTS; i++) {
-        const Weights *weights = &layer->weights[i];
-        const ptrdiff_t first = part_of(weights->rows, rank, ranks) * weights->cols;
-        const ptrdiff_t last = part_of(weights->rows, rank + 1, ranks) * weights->cols;
-        real *const *slot = weights->slot;
-
-        if (first < last) {
-            optimizer_step(weights->w + first, slot[0] ? slot[0] + first : NULL,
-                           slot[1] ? slot[1] + first : NULL, weights->g + first, *o, step,
-                           last - first);
-        }
-    }
-    layer_refresh(layer, rank, ranks);
-}
-
-static int layers_gradient(Network *net, Input x, int rank, int ranks, ptrdiff_t B)
-{
-    int finite = 1;
-
-    for (ptrdiff_t l = 0; l < net->count; l++) {
-        Layer *layer = &net->layers[l];
-
-        if (layer->kind == SNU) {
-            finite &= layer_gradient(layer, x, rank, ranks, B, net->T);
-        }
-        x = (Input){.values = layer->out, .n = layer->unit.m};
-    }
-    return finite;
-}
-
-static void layers_update(Network *net, const Optimizer *o, double step, int rank, int ranks)
-{
-    for (ptrdiff_t l = 0; l < net->count; l++) {
-        if (net->layers[l].kind == SNU) {
-            layer_update(&net->layers[l], o, step, rank, ranks);
         }
     }
 }
@@ -431,6 +337,7 @@ typedef struct {
     double end;
     int stop;                           /* told by rank 0 */
     atomic_int unfit;                   /* told by any rank: do not step along this gradient */
+    atomic_int wild;                    /* told by any rank: some sum may not be finite */
 } Job;
 
 static void run_rank(void *argument, Team *team, int rank, int ranks)
@@ -440,12 +347,16 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
     Run *run = job->run;
     const int training = run->optimizer != NULL;
     const ptrdiff_t P = network_outputs(net);
+    const int by_row = can_go_by_row(net, run);
     double step = run->step;
 
     for (ptrdiff_t l = 0; l < net->count; l++) {
         if (net->layers[l].kind == SNU) {
             layer_refresh(&net->layers[l], rank, ranks);
         }
+    }
+    if (by_row) {
+        kernel_met(net->layers, step, rank, ranks);
     }
     team_barrier(team);
 
@@ -465,23 +376,35 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
         }
         if (training) {
             layers_backward(net, team, rank, first, last, B);
+            if (by_row && !layer_is_tame(net->layers, first, last, B, net->T)) {
+                atomic_store(&job->wild, 1);
+            }
         }
         team_barrier(team);
         for (ptrdiff_t b = 0; training && b < B; b++) {
             loss += net->loss[b];
         }
         if (training) {
-            if (!isfinite(loss) || !layers_gradient(net, x, rank, ranks, B)) {
+            const int rows = by_row && !atomic_load(&job->wild);
+
+            if (!isfinite(loss) || !layers_gradient(net, x, rows, rank, ranks, B)) {
                 atomic_store(&job->unfit, 1);
             }
             team_barrier(team);
             if (atomic_load(&job->unfit)) {
                 break;
             }
+            if (by_row && !rows) {
+                kernel_catch_up(net->layers, run->optimizer, step, rank, ranks);
+            }
             step += 1;
-            layers_update(net, run->optimizer, step, rank, ranks);
+            layers_update(net, x, run->optimizer, step, rows, rank, ranks, B);
+            if (by_row && !rows) {      /* they have all made this step */
+                kernel_met(net->layers, step, rank, ranks);
+            }
         }
         if (rank == 0) {
+            atomic_store(&job->wild, 0);
             run_add(run, net, B);
             run->done = start + B;
             run->step = step;
@@ -492,11 +415,14 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
             break;
         }
     }
+    if (by_row) {
+        kernel_catch_up(net->layers, run->optimizer, step, rank, ranks);
+    }
 }
 
 static void network_run(Network *net, Run *run, int ranks)
 {
-    Job job = {net, run, now() + run->seconds, 0, 0};
+    Job job = {net, run, now() + run->seconds, 0, 0, 0};
 
     for (ptrdiff_t l = 0; l < net->count; l++) {
         const Layer *layer = &net->layers[l];

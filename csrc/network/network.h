@@ -17,11 +17,23 @@ typedef enum { SNU, AVERAGE } LayerKind;
 
 typedef enum { KERNEL, RECURRENT_KERNEL, BIAS, KINDS_OF_WEIGHTS } WeightsKind;
 
-/* weights (rows, cols), their gradient, and what the optimizer keeps for them */
+/* weights (rows, cols), their gradient, and what the optimizer keeps for them; rows lie
+ * apart numbers apart, and what stands behind a row's cols goes into nothing */
 typedef struct {
     real *w, *g, *slot[2];
-    ptrdiff_t rows, cols;
+    ptrdiff_t rows, cols, apart;
 } Weights;
+
+/* what rank gets of n, from this on */
+static ptrdiff_t part_of(ptrdiff_t n, int rank, int ranks) { return n * rank / ranks; }
+
+/* n reals, filled up to whole cache lines */
+static ptrdiff_t whole_lines(ptrdiff_t n)
+{
+    const ptrdiff_t line = 64 / sizeof(real);
+
+    return (n + line - 1) / line * line;
+}
 
 typedef struct {
     LayerKind kind;
@@ -39,9 +51,16 @@ typedef struct {
     /* of a batch */
     real *y, *V;                        /* (B, T, m) */
     real *out, *dout;                   /* (B, T, m) or (B, M); out may be y */
-    real *peak, *Wt, *Rt;
+    real *peak;
+    real *Wt, *Rt;                      /* (M, wt) and (M, M) */
+    ptrdiff_t wt;
     Backward back;
     double *sums;                       /* (B) of y */
+
+    /* of a first layer's kernel that goes row by row (update.c), or NULL */
+    Visit *visits;                      /* (N, B) */
+    ptrdiff_t *ends;                    /* (N) */
+    double *met;                        /* (N) the last step that a row is up to date with */
 } Layer;
 
 typedef struct {
@@ -73,5 +92,29 @@ static ptrdiff_t network_outputs(const Network *net);
 static ptrdiff_t network_rows(const Network *net);
 
 static void network_run(Network *net, Run *run, int ranks);
+
+/* ---- update.c: each rank its share of the rows of every weight -------------------- */
+
+/* no sum of D over the batch can leave the range, told from the samples first to last */
+static int layer_is_tame(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
+                         ptrdiff_t B, ptrdiff_t T);
+
+static int can_go_by_row(const Network *net, const Run *run);
+
+/* the gradients of all weights, but of the first kernel where that goes by row; 0 if a number
+ * of the rank's share is not finite */
+static int layers_gradient(Network *net, Input x, int by_row, int rank, int ranks, ptrdiff_t B);
+
+/* the step of all weights */
+static void layers_update(Network *net, Input x, const Optimizer *o, double step, int by_row,
+                          int rank, int ranks, ptrdiff_t B);
+
+/* where the first kernel goes by row: makes up for what its rows have missed up to `step`;
+ * notes that they have missed nothing */
+static void kernel_catch_up(Layer *layer, const Optimizer *o, double step, int rank, int ranks);
+static void kernel_met(Layer *layer, double step, int rank, int ranks);
+
+/* W^T, R^T, b and d as going forward and backward reads them */
+static void layer_refresh(Layer *layer, int rank, int ranks);
 
 #endif

@@ -46,8 +46,8 @@ static int weights_from(Call *call, Weights *weights, PyObject *array, PyObject 
         return 0;
     }
     weights->rows = PyArray_DIM((PyArrayObject *)array, 0);
-    weights->cols = PyArray_NDIM((PyArrayObject *)array) == 2
-                        ? PyArray_DIM((PyArrayObject *)array, 1) : 1;
+    weights->cols = weights->apart = PyArray_NDIM((PyArrayObject *)array) == 2
+                                         ? PyArray_DIM((PyArrayObject *)array, 1) : 1;
     if (slots != Py_None && !PyArg_ParseTuple(slots, "OO:slots", &slot[0], &slot[1])) {
         return -1;
     }
@@ -61,7 +61,8 @@ static int weights_from(Call *call, Weights *weights, PyObject *array, PyObject 
     return PyList_Append(arrays, array);
 }
 
-/* ("snu", counted, kernel, recurrent_kernel, bias, decay, h, g, inhibition, sequences,
+/* The kernel's rows are filled up to whole cache lines.
+ * ("snu", counted, kernel, recurrent_kernel, bias, decay, h, g, inhibition, sequences,
  *  (slots, slots, slots)) */
 static int snu_from(Layer *layer, PyObject *tuple, PyObject *arrays)
 {
@@ -75,7 +76,7 @@ static int snu_from(Layer *layer, PyObject *tuple, PyObject *arrays)
                           parse_activation, &layer->unit.g, &inhibition, &layer->sequences,
                           &slots[0], &slots[1], &slots[2]) ||
         weights_from(&call, &layer->weights[KERNEL], kernel, slots[0], "kernel", REQUIRED,
-                     "N:rows M:columns", arrays) ||
+                     "N:rows W:columns", arrays) ||
         weights_from(&call, &layer->weights[RECURRENT_KERNEL], recurrent, slots[1],
                      "recurrent_kernel", OPTIONAL, "M:rows M:columns", arrays) ||
         weights_from(&call, &layer->weights[BIAS], bias, slots[2], "bias", REQUIRED,
@@ -84,6 +85,11 @@ static int snu_from(Layer *layer, PyObject *tuple, PyObject *arrays)
         check_unit(&call, &layer->unit, inhibition)) {
         return -1;
     }
+    if (SIZE(&call, 'W') != whole_lines(SIZE(&call, 'M'))) {
+        PyErr_Format(PyExc_ValueError, "SNU: kernel must have rows of whole cache lines");
+        return -1;
+    }
+    layer->weights[KERNEL].cols = SIZE(&call, 'M');
     layer->kind = SNU;
     layer->N = SIZE(&call, 'N');
     layer->M = SIZE(&call, 'M');

@@ -156,7 +156,7 @@ static PyObject *py_snu_forward(PyObject *Py_UNUSED(module), PyObject *args)
         goto exit;
     }
     Py_BEGIN_ALLOW_THREADS
-    input_forward(to_V, input, W, M, B, T, N, M);
+    input_forward(to_V, M, input, W, M, B, T, N);
     if (inhibition) {
         snu_peaks(peak, NULL, &unit, 0, 0, B, B);
     }
@@ -229,7 +229,7 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
                               ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t M)
 {
     if (unit.R) {
-        transpose(to->transposed, unit.R, 0, M, M, M);
+        transpose(to->transposed, M, unit.R, M, 0, M, M);
         unit.Rt = to->transposed;
     }
     unit.zeros = to->zeros;
@@ -242,13 +242,13 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
     if (unit.y_0) {
         snu_backward_finish(&to->back, e, to->peak, &unit, 0, B, B, T);
     }
-    input_backward(to->W, x, to->back.D, M, 0, N, B, T, M);
+    input_backward(to->W, M, x, to->back.D, M, 0, N, B, T);
     sum_samples(to->b, to->back.db, M, 0, M, B);
     sum_samples(to->d, to->back.dd, M, 0, M, B);
     if (unit.R) {
         recurrent_backward(to->R, y, to->back.D, &unit, 0, M, B, T);
     }
-    transpose(to->transposed, W, 0, N, N, M);
+    transpose(to->transposed, N, W, M, 0, N, M);
     matmul(to->x, N, to->back.D, M, 1, to->transposed, N, B * T, M, N);
 }
 

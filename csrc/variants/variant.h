@@ -36,6 +36,7 @@
 #include "../kernels/mse.c"
 #include "../kernels/optimizer.c"
 #include "../network/network.c"
+#include "../network/update.c"
 #include "../python/py_ops.c"
 #include "../python/py_network.c"
 #ifdef NEUROAI_FLOAT64

@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import activations, checks, initializers, ops
+from .memory import aligned_rows
 from .spikes import Spikes
 
 
@@ -59,8 +60,8 @@ class Layer:
         """Makes the weights."""
         self.built = True
 
-    def _core_spec(self, counted, slots):
-        """The layer as csrc/python/py_network.c takes it; slots of an array by its id."""
+    def _core_spec(self, counted, optimizer):
+        """The layer as csrc/python/py_network.c takes it, with slots for the optimizer, if any."""
         raise NotImplementedError
 
 
@@ -178,7 +179,7 @@ class SNU(Layer):
             recurrent_initializer, "SNU", "recurrent_initializer"
         )
         self.bias_initializer = initializers.get(bias_initializer, "SNU", "bias_initializer")
-        self._kernel = self._recurrent_kernel = self._bias = None
+        self._kernel_rows = self._recurrent_kernel = self._bias = None
 
     def __call__(self, x, initial_state=None):
         """Runs the layer alone.
@@ -212,6 +213,11 @@ class SNU(Layer):
         arrays = [self._kernel, self._recurrent_kernel, self._bias]
         return [array for array in arrays if array is not None]
 
+    @property
+    def _kernel(self):
+        # C wants its rows in whole cache lines; what fills them up is C's own.
+        return None if self._kernel_rows is None else self._kernel_rows[:, : self.units]
+
     def _output_shape(self, input_shape):
         if len(input_shape) != 2:
             raise ValueError(
@@ -228,11 +234,13 @@ class SNU(Layer):
             shape = (self.units, self.units)
             recurrent_kernel = _drawn("recurrent_kernel", self.recurrent_initializer, shape, rng, dtype)
         bias = _drawn("bias", self.bias_initializer, (self.units,), rng, dtype)
-        self._kernel, self._recurrent_kernel, self._bias = kernel, recurrent_kernel, bias
+        self._kernel_rows = aligned_rows(*kernel.shape, dtype)
+        self._kernel[...] = kernel
+        self._recurrent_kernel, self._bias = recurrent_kernel, bias
         self.built = True
 
-    def _core_spec(self, counted, slots):
-        arrays = (self._kernel, self._recurrent_kernel, self._bias)
+    def _core_spec(self, counted, optimizer):
+        arrays = (self._kernel_rows, self._recurrent_kernel, self._bias)
         return (
             "snu",
             counted,
@@ -242,7 +250,10 @@ class SNU(Layer):
             self.g._spec(),
             ops._INHIBITION[self.lateral_inhibition],
             self.return_sequences,
-            tuple(slots.get(id(array)) for array in arrays),
+            tuple(
+                None if optimizer is None or array is None else optimizer._slots(array)
+                for array in arrays
+            ),
         )
 
 
@@ -272,5 +283,5 @@ class GlobalAveragePooling1D(Layer):
             )
         return (input_shape[1],)
 
-    def _core_spec(self, counted, slots):
+    def _core_spec(self, counted, optimizer):
         return ("average",)

@@ -467,13 +467,12 @@ class Sequential:
         """The network in C, with fresh slots where the model is compiled."""
         if self._network is not None:
             return
-        slots = {}
         counted = []
         if self._compiled:
-            slots = {id(array): self.optimizer._slots(array) for array in self._arrays()}
             counted = [m.layer for m in self._metrics if isinstance(m, metrics.SpikeCount)]
         self._counted = [layer for layer in self.layers if layer in counted]
-        specs = tuple(layer._core_spec(layer in counted, slots) for layer in self.layers)
+        optimizer = self.optimizer if self._compiled else None
+        specs = tuple(layer._core_spec(layer in counted, optimizer) for layer in self.layers)
         self._network = ops._KERNELS[self.dtype].network_new(specs)
         self._steps_made = 0
 

@@ -8,6 +8,7 @@ with about a quarter of their spikes.
 import numpy as np
 
 from . import checks
+from .memory import aligned_zeros
 
 
 class Optimizer:
@@ -23,6 +24,10 @@ class Optimizer:
     def _slots(self, weight):
         """Fresh slots of a weight, two arrays or None."""
         raise NotImplementedError
+
+
+def _zeros(weight):
+    return aligned_zeros(weight.shape, weight.dtype)
 
 
 class SGD(Optimizer):
@@ -54,7 +59,7 @@ class SGD(Optimizer):
         return (self._method, self.learning_rate, self.momentum, self.nesterov, 0.0, 0.0, 0.0)
 
     def _slots(self, weight):
-        return (np.zeros_like(weight) if self.momentum else None, None)
+        return (_zeros(weight) if self.momentum else None, None)
 
 
 class RMSprop(Optimizer):
@@ -93,7 +98,7 @@ class RMSprop(Optimizer):
                 self.epsilon)
 
     def _slots(self, weight):
-        return (np.zeros_like(weight), np.zeros_like(weight) if self.momentum else None)
+        return (_zeros(weight), _zeros(weight) if self.momentum else None)
 
 
 class Adam(Optimizer):
@@ -133,7 +138,7 @@ class Adam(Optimizer):
                 self.epsilon)
 
     def _slots(self, weight):
-        return (np.zeros_like(weight), np.zeros_like(weight))
+        return (_zeros(weight), _zeros(weight))
 
 
 _BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam}

@@ -1,0 +1,227 @@
+/* The weights of a network: their gradient and their step.
+ *
+ * Each rank owns its share of the rows of every weight.  In general all gradients come
+ * first (layers_gradient), then, if they are finite, all steps (layers_update).  Of a
+ * kernel that is fed events most rows get no gradient in a small batch: there it is
+ * computed row by row and the step taken at once, and a row that got none is left alone
+ * where that only postpones v = rho v.
+ */
+#include "network.h"
+
+static int is_finite(const real *g, ptrdiff_t n)
+{
+    int finite = 1;
+
+    for (ptrdiff_t i = 0; i < n; i++) {
+        finite &= g[i] - g[i] == 0;
+    }
+    return finite;
+}
+
+static int layer_is_tame(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
+                         ptrdiff_t B, ptrdiff_t T)
+{
+    const ptrdiff_t m = layer->unit.m;
+    const real limit = REAL_MAX / (real)(B * T);
+    int tame = 1;
+
+    for (ptrdiff_t row = first * T; row < last * T; row++) {
+        for (ptrdiff_t j = 0; j < layer->M; j++) {
+            tame &= magnitude(layer->back.D[row * m + j]) < limit;
+        }
+    }
+    return tame;
+}
+
+/* ---- all gradients, then all steps ----------------------------------------------- */
+
+/* the gradient of the rank's rows of a layer's weights, from D of the whole batch; 0 if a
+ * number of it is not finite */
+static int layer_gradient(Layer *layer, Input x, int by_row, int rank, int ranks,
+                          ptrdiff_t B, ptrdiff_t T)
+{
+    const Unit *unit = &layer->unit;
+    const real *D = layer->back.D;
+    int finite = 1;
+
+    for (int i = by_row ? KERNEL + 1 : KERNEL; i < KINDS_OF_WEIGHTS; i++) {
+        const Weights *weights = &layer->weights[i];
+        const ptrdiff_t first = part_of(weights->rows, rank, ranks);
+        const ptrdiff_t last = part_of(weights->rows, rank + 1, ranks);
+        real *g = weights->g;
+
+        if (first == last) {
+            continue;
+        }
+        memset(g + first * weights->apart, 0,
+               (size_t)((last - first) * weights->apart) * sizeof *g);
+        if (i == KERNEL) {
+            input_backward(g, weights->apart, x, D, unit->m, first, last, B, T);
+        } else if (i == RECURRENT_KERNEL) {
+            recurrent_backward(g, layer->y, D, unit, first, last, B, T);
+        } else {
+            sum_samples(g, layer->back.db, unit->m, first, last, B);
+        }
+        for (ptrdiff_t row = first; row < last; row++) {
+            finite &= is_finite(g + row * weights->apart, weights->cols);
+        }
+    }
+    return finite;
+}
+
+/* keeps what is read in another form than the weights' own as they are: W^T and R^T, which
+ * going backward needs, and b and d in rows of m */
+static void layer_refresh(Layer *layer, int rank, int ranks)
+{
+    const Weights *W = &layer->weights[KERNEL];
+    const ptrdiff_t M = layer->M;
+    const ptrdiff_t first = part_of(M, rank, ranks), last = part_of(M, rank + 1, ranks);
+    const size_t size = (size_t)(last - first) * sizeof(real);
+
+    memcpy(layer->bias + first, layer->weights[BIAS].w + first, size);
+    memcpy(layer->decay + first, layer->d + first, size);
+    if (layer->Wt) {
+        transpose(layer->Wt, layer->wt, W->w, W->apart, part_of(W->rows, rank, ranks),
+                  part_of(W->rows, rank + 1, ranks), M);
+    }
+    if (layer->Rt) {
+        transpose(layer->Rt, M, layer->unit.R, M, first, last, M);
+    }
+}
+
+/* of n weights from number `at` on */
+static void weights_step(const Weights *weights, const real *g, const Optimizer *o, double step,
+                         ptrdiff_t at, ptrdiff_t n)
+{
+    real *const *slot = weights->slot;
+
+    optimizer_step(weights->w + at, slot[0] ? slot[0] + at : NULL,
+                   slot[1] ? slot[1] + at : NULL, g, *o, step, n);
+}
+
+static void layer_update(Layer *layer, const Optimizer *o, double step, int by_row,
+                         int rank, int ranks)
+{
+    for (int i = by_row ? KERNEL + 1 : KERNEL; i < KINDS_OF_WEIGHTS; i++) {
+        const Weights *weights = &layer->weights[i];
+        const ptrdiff_t first = part_of(weights->rows, rank, ranks);
+        const ptrdiff_t last = part_of(weights->rows, rank + 1, ranks);
+
+        if (first < last) {             /* what stands behind a row takes part: no harm */
+            weights_step(weights, weights->g + first * weights->apart, o, step,
+                         first * weights->apart, (last - first) * weights->apart);
+        }
+    }
+}
+
+/* ---- row by row ---------------------------------------------------------------------- */
+
+/* v = rho v of a row of n, for the steps that it has missed */
+static void catch_up(real *v, ptrdiff_t n, double missed, real rho)
+{
+    for (; missed > 0; missed -= 1) {
+        for (ptrdiff_t j = 0; j < n; j++) {
+            v[j] *= rho;
+        }
+    }
+}
+
+/* the rows of the rank's share that have a gradient: that, and their step */
+static void kernel_update(Layer *layer, Input x, const Optimizer *o, double step,
+                          int rank, int ranks, ptrdiff_t B, ptrdiff_t T)
+{
+    const Weights *W = &layer->weights[KERNEL];
+    const ptrdiff_t m = layer->unit.m, blocks = input_blocks(m);
+    const ptrdiff_t first = part_of(W->rows, rank, ranks);
+    const ptrdiff_t last = part_of(W->rows, rank + 1, ranks);
+    Visit *visits = layer->visits + first * B;
+    ptrdiff_t *end = layer->ends + first;
+
+    input_visits(visits, end, x, layer->back.D, m, first, last, B, T);
+    for (ptrdiff_t k = 0; k < blocks; k++) {
+        const Block block = input_block(k, m);
+        real g[BLOCK * LANES];
+        ptrdiff_t begin = 0;
+
+        for (ptrdiff_t row = first; row < last; begin = end[row++ - first]) {
+            const ptrdiff_t count = end[row - first] - begin;
+            const ptrdiff_t at = row * W->apart + block.begin;
+
+            if (count == 0) {
+                continue;
+            }
+            input_backward_row(g, visits + begin, count, x.spikes->words, m, block);
+            if (o->method == RMSPROP) {
+                catch_up(W->slot[0] + at, block.width, step - 1 - layer->met[row],
+                         (real)o->rho);
+            }
+            weights_step(W, g, o, step, at, block.width);
+            layer->met[row] = k + 1 < blocks ? layer->met[row] : step;
+        }
+    }
+}
+
+static void kernel_catch_up(Layer *layer, const Optimizer *o, double step, int rank, int ranks)
+{
+    const Weights *W = &layer->weights[KERNEL];
+
+    for (ptrdiff_t row = part_of(W->rows, rank, ranks);
+         row < part_of(W->rows, rank + 1, ranks); row++) {
+        if (o->method == RMSPROP) {
+            catch_up(W->slot[0] + row * W->apart, W->apart, step - layer->met[row],
+                     (real)o->rho);
+        }
+    }
+}
+
+static void kernel_met(Layer *layer, double step, int rank, int ranks)
+{
+    for (ptrdiff_t row = part_of(layer->N, rank, ranks);
+         row < part_of(layer->N, rank + 1, ranks); row++) {
+        layer->met[row] = step;
+    }
+}
+
+/* ---- the network's ---------------------------------------------------------------------- */
+
+/* what holds for a run: whether the first kernel can go row by row */
+static int can_go_by_row(const Network *net, const Run *run)
+{
+    const Weights *W = &net->layers[0].weights[KERNEL];
+    const Optimizer *o = run->optimizer;
+
+    return o && net->layers[0].visits && run->x.spikes && o->method != ADAM && !W->slot[1] &&
+           (real)o->rate <= REAL_MAX &&
+           (o->method == SGD ? !W->slot[0] : W->slot[0] && (real)o->epsilon > 0);
+}
+
+static int layers_gradient(Network *net, Input x, int by_row, int rank, int ranks, ptrdiff_t B)
+{
+    int finite = 1;
+
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        Layer *layer = &net->layers[l];
+
+        if (layer->kind == SNU) {
+            finite &= layer_gradient(layer, x, by_row && l == 0, rank, ranks, B, net->T);
+        }
+        x = (Input){.values = layer->out, .n = layer->unit.m};
+    }
+    return finite;
+}
+
+static void layers_update(Network *net, Input x, const Optimizer *o, double step, int by_row,
+                          int rank, int ranks, ptrdiff_t B)
+{
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        Layer *layer = &net->layers[l];
+
+        if (layer->kind == SNU) {
+            layer_update(layer, o, step, by_row && l == 0, rank, ranks);
+            if (by_row && l == 0) {
+                kernel_update(layer, x, o, step, rank, ranks, B, net->T);
+            }
+            layer_refresh(layer, rank, ranks);
+        }
+    }
+}

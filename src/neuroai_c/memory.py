@@ -1,0 +1,20 @@
+"""Arrays laid out as the kernels like them."""
+
+import numpy as np
+
+_LINE = 64  # bytes of a cache line
+
+
+def aligned_zeros(shape, dtype):
+    """Zeros, C-contiguous, that begin on a cache line."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=np.int64))
+    flat = np.zeros(size + _LINE // dtype.itemsize, dtype)
+    start = -flat.ctypes.data % _LINE // dtype.itemsize
+    return flat[start : start + size].reshape(shape)
+
+
+def aligned_rows(rows, columns, dtype):
+    """Zeros (rows, columns or more): every row fills whole cache lines."""
+    line = _LINE // np.dtype(dtype).itemsize
+    return aligned_zeros((rows, -(-columns // line) * line), dtype)
