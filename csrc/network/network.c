@@ -114,19 +114,20 @@ static Input input_from(Input x, ptrdiff_t first, ptrdiff_t T)
     return x;
 }
 
-/* A step of BATCH_INHIBITION needs the step before of all samples.  Below that many
- * numbers, rank 0 takes all samples, as waiting for each other at every step would
- * cost more than it saves. */
-enum { WORTH_WAITING = 1 << 15 };
+/* A step of BATCH_INHIBITION needs the step before of all samples.  Below that many numbers
+ * rank 0 takes all samples, as waiting for each other at every step would cost more than it
+ * saves; and for some batches after one in which ranks fell asleep SLEEPS times, as where
+ * others use the cores a wait may last as long as theirs do. */
+enum { WORTH_WAITING = 1 << 9, SLEEPS = 4, ALONE = 64 };
 
 /* the samples whose steps a rank takes; 1 if all ranks have to wait at every step */
-static int steps_share(const Layer *layer, int rank, ptrdiff_t *first, ptrdiff_t *last,
-                       ptrdiff_t B)
+static int steps_share(const Layer *layer, int alone, int rank, ptrdiff_t *first,
+                       ptrdiff_t *last, ptrdiff_t B)
 {
     if (layer->unit.inhibition != BATCH_INHIBITION) {
         return 0;
     }
-    if (B * layer->M >= WORTH_WAITING) {
+    if (B * layer->M >= WORTH_WAITING && !alone) {
         return 1;
     }
     *first = 0;
@@ -134,14 +135,14 @@ static int steps_share(const Layer *layer, int rank, ptrdiff_t *first, ptrdiff_t
     return 0;
 }
 
-static void snu_layer_forward(Layer *layer, Input x, Team *team, int rank,
+static void snu_layer_forward(Layer *layer, Input x, Team *team, int alone, int rank,
                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
     const Weights *W = &layer->weights[KERNEL];
     const ptrdiff_t M = layer->M, m = layer->unit.m;
     const int together = layer->unit.inhibition == BATCH_INHIBITION;
     ptrdiff_t begin = first, end = last;
-    const int waits = steps_share(layer, rank, &begin, &end, B);
+    const int waits = steps_share(layer, alone, rank, &begin, &end, B);
 
     input_forward(layer->V + first * T * m, m, input_from(x, first, T), W->w, W->apart,
                   last - first, T, layer->N);
@@ -165,6 +166,22 @@ static void snu_layer_forward(Layer *layer, Input x, Team *team, int rank,
             memcpy(layer->out + b * M, layer->y + (b * T + T - 1) * m, (size_t)M * sizeof(real));
         }
     }
+}
+
+/* ones in y (rows, m), of the first M of m */
+static double count_ones(const real *y, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t M)
+{
+    ptrdiff_t ones = 0;
+
+    for (ptrdiff_t i = 0; i < rows; i++, y += m) {
+        int32_t row = 0;
+
+        for (ptrdiff_t j = 0; j < M; j++) {
+            row += y[j] > 0;
+        }
+        ones += row;
+    }
+    return (double)ones;
 }
 
 /* sum of y (rows, m), of the first M of m; in lanes: one fixed order that runs on vectors */
@@ -200,13 +217,16 @@ static void layers_forward(Network *net, Input x, Team *team, int rank,
         const ptrdiff_t m = layer->unit.m;
 
         if (layer->kind == SNU) {
-            snu_layer_forward(layer, x, team, rank, first, last, B, T);
+            snu_layer_forward(layer, x, team, net->alone > 0, rank, first, last, B, T);
         } else {
             average_forward(layer->out + first * m, x.values + first * T * x.n, x.n,
                             last - first, T, layer->N);
         }
         for (ptrdiff_t b = first; layer->counted && b < last; b++) {
-            layer->sums[b] = sum_of(layer->y + b * T * m, T, m, layer->M);
+            const real *y = layer->y + b * T * m;
+
+            layer->sums[b] = layer->unit.h.f == STEP ? count_ones(y, T, m, layer->M)
+                                                     : sum_of(y, T, m, layer->M);
         }
         x = (Input){.values = layer->out, .n = m};
     }
@@ -249,13 +269,13 @@ static void network_loss(Network *net, const real *target, const ptrdiff_t *samp
 
 /* ---- backward --------------------------------------------------------------- */
 
-static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int rank,
-                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
+static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int alone,
+                               int rank, ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
     const ptrdiff_t M = layer->M, m = layer->unit.m;
     const int together = layer->unit.inhibition == BATCH_INHIBITION;
     ptrdiff_t begin = first, end = last;
-    const int waits = steps_share(layer, rank, &begin, &end, B);
+    const int waits = steps_share(layer, alone, rank, &begin, &end, B);
     const Upstream e = {
         .dy = layer->sequences ? layer->dout : NULL,
         .dy_T = layer->sequences ? NULL : layer->dout,
@@ -292,7 +312,7 @@ static void layers_backward(Network *net, Team *team, int rank,
         Layer *layer = &net->layers[l], *below = l > 0 ? layer - 1 : NULL;
 
         if (layer->kind == SNU) {
-            snu_layer_backward(layer, below, team, rank, first, last, B, T);
+            snu_layer_backward(layer, below, team, net->alone > 0, rank, first, last, B, T);
         } else {
             average_backward(below->dout + first * T * below->unit.m,
                              layer->dout + first * layer->M, below->unit.m,
@@ -405,6 +425,7 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
         }
         if (rank == 0) {
             atomic_store(&job->wild, 0);
+            net->alone = team_slept(team) >= SLEEPS ? ALONE : net->alone - (net->alone > 0);
             run_add(run, net, B);
             run->done = start + B;
             run->step = step;

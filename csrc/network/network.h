@@ -67,6 +67,7 @@ typedef struct {
     Layer *layers;
     ptrdiff_t count, T;
     double *loss, *correct;             /* (B) */
+    int alone;                          /* batches for which rank 0 takes shared steps alone */
 } Network;
 
 typedef struct {

@@ -1,21 +1,20 @@
 /* A pool of threads that outlives its jobs.
  *
  * Whoever waits spins for a short while, as the others are rarely far behind, then
- * offers its core to them, then sleeps: on a machine that is shared, a spinning
- * thread would keep the one it waits for from running.  A forked child has none of its parent's
- * threads and begins with an empty pool.
+ * sleeps: on a machine that is shared, a spinning thread would keep the one it waits
+ * for from running, and one that yields its core gets it back a whole time slice later.
+ * A forked child has none of its parent's threads and begins with an empty pool.
  */
 #define _POSIX_C_SOURCE 200809L         /* of threads and their signals */
 
 #include "team.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
-enum { SPINS = 400, YIELDS = 20 };      /* a few microseconds, then tens of them */
+enum { SPINS = 1000 };                  /* some ten microseconds */
 
 static inline void relax(void)
 {
@@ -47,20 +46,14 @@ static void signal_raise(Signal *signal)
     }
 }
 
-/* until the value is no longer `old` */
-static void signal_wait(Signal *signal, unsigned old)
+/* until the value is no longer `old`; 1 if that took a sleep */
+static int signal_wait(Signal *signal, unsigned old)
 {
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&signal->value, memory_order_acquire) != old) {
-            return;
+            return 0;
         }
         relax();
-    }
-    for (int i = 0; i < YIELDS; i++) {
-        if (atomic_load_explicit(&signal->value, memory_order_acquire) != old) {
-            return;
-        }
-        sched_yield();
     }
     pthread_mutex_lock(&signal->mutex);
     atomic_fetch_add(&signal->sleepers, 1);
@@ -69,13 +62,14 @@ static void signal_wait(Signal *signal, unsigned old)
     }
     atomic_fetch_sub(&signal->sleepers, 1);
     pthread_mutex_unlock(&signal->mutex);
+    return 1;
 }
 
 /* ---- the pool -------------------------------------------------------------- */
 
 struct Team {
     int ranks;
-    atomic_int arrived;
+    atomic_int arrived, slept;
     Signal passed;                      /* raised by the last to arrive */
 };
 
@@ -87,7 +81,8 @@ static struct {
     Signal begun;
     Team team;                          /* the ranks of this job */
     Team all;                           /* these and the threads it does not need */
-} pool = {ATOMIC_FLAG_INIT, 0, NULL, NULL, SIGNAL_INIT, {1, 0, SIGNAL_INIT}, {1, 0, SIGNAL_INIT}};
+} pool = {ATOMIC_FLAG_INIT, 0, NULL, NULL, SIGNAL_INIT, {1, 0, 0, SIGNAL_INIT},
+          {1, 0, 0, SIGNAL_INIT}};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -102,10 +97,12 @@ void team_barrier(Team *team)
     if (atomic_fetch_add(&team->arrived, 1) == team->ranks - 1) {
         atomic_store(&team->arrived, 0);
         signal_raise(&team->passed);
-    } else {
-        signal_wait(&team->passed, old);
+    } else if (signal_wait(&team->passed, old)) {
+        atomic_fetch_add(&team->slept, 1);
     }
 }
+
+int team_slept(Team *team) { return atomic_exchange(&team->slept, 0); }
 
 /* A thread's start: its rank, and the count of jobs begun before it came. */
 typedef struct {
@@ -137,8 +134,8 @@ static void after_fork(void)
 
     pool.threads = 0;
     pool.begun = fresh;
-    pool.team = (Team){1, 0, fresh};
-    pool.all = (Team){1, 0, fresh};
+    pool.team = (Team){1, 0, 0, fresh};
+    pool.all = (Team){1, 0, 0, fresh};
     atomic_flag_clear(&pool.in_use);
 }
 
@@ -167,7 +164,7 @@ static void add_threads(int wanted)
 
 void team_run(TeamWork *work, void *job, int ranks)
 {
-    static Team alone = {1, 0, SIGNAL_INIT};
+    static Team alone = {1, 0, 0, SIGNAL_INIT};
 
     pthread_once(&once, prepare);
     ranks = ranks < MOST_RANKS ? ranks : MOST_RANKS;

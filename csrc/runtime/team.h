@@ -18,4 +18,8 @@ void team_run(TeamWork *work, void *job, int ranks);
 /* waits for all ranks; what was written before is seen after */
 void team_barrier(Team *team);
 
+/* how often a rank has fallen asleep at a barrier since this was asked last: where cores are
+ * shared with others, often */
+int team_slept(Team *team);
+
 #endif
