@@ -108,6 +108,26 @@ static void pick_short(real *V, ptrdiff_t m, const real *const rows[CHUNK],
     }
 }
 
+static void picked_forward(real *V, ptrdiff_t m, const real *const rows[CHUNK],
+                           const uint64_t *picked, ptrdiff_t steps)
+{
+    for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
+        const Block block = input_block(k, m);
+
+        switch (block.vecs) {
+        case 0:
+            pick_short(V, m, rows, picked, steps);
+            break;
+#define CASE(n) \
+        case n: \
+            pick_block(V, m, rows, picked, steps, block, n); \
+            break;
+        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
+        }
+    }
+}
+
 /* V (T, m) += the rows of W that a sample's events say */
 static void events_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, const Spikes *x,
                            ptrdiff_t s)
@@ -129,23 +149,23 @@ static void events_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, con
             uint64_t picked[32];
 
             pick(picked, event + 1 + word, count, size);
-            for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
-                const Block block = input_block(k, m);
-                real *at = V + 32 * word * m;
-
-                switch (block.vecs) {
-                case 0:
-                    pick_short(at, m, rows, picked, steps);
-                    break;
-#define CASE(n) \
-                case n: \
-                    pick_block(at, m, rows, picked, steps, block, n); \
-                    break;
-                CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
-#undef CASE
-                }
-            }
+            picked_forward(V + 32 * word * m, m, rows, picked, steps);
         }
+    }
+}
+
+/* V (rows, m) += the rows of W that the bits say */
+static void fired_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, Input x,
+                          ptrdiff_t rows, ptrdiff_t N)
+{
+    for (ptrdiff_t c = 0; c * CHUNK < N; c++) {
+        const ptrdiff_t count = N - c * CHUNK < CHUNK ? N - c * CHUNK : CHUNK;
+        const real *of[CHUNK];
+
+        for (ptrdiff_t i = 0; i < count; i++) {
+            of[i] = W + (c * CHUNK + i) * w;
+        }
+        picked_forward(V, m, of, x.fired + c * x.apart, rows);
     }
 }
 
@@ -154,6 +174,10 @@ static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_
 {
     memset(V, 0, (size_t)(B * T * m) * sizeof *V);
 
+    if (x.fired) {
+        fired_forward(V, m, W, w, x, B * T, N);
+        return;
+    }
     if (x.values && !x.samples) {
         matmul(V, m, x.values, x.n, 1, W, w, B * T, N, m);
         return;
@@ -248,9 +272,89 @@ static void events_backward(real *dW, ptrdiff_t w, const Spikes *x, ptrdiff_t s,
     }
 }
 
+/* dW += D of the rows of D in which an input fires, of a block */
+INLINE void fired_block(real *dW, ptrdiff_t w, const uint64_t *fired, uint64_t wanted,
+                        const real *D, ptrdiff_t m, ptrdiff_t rows, Block block,
+                        const ptrdiff_t vecs)
+{
+    D += block.begin;
+    for (ptrdiff_t row = 0; row < rows; row++, D += m) {
+        uint64_t mask = fired[row] & wanted;
+        vec held[BLOCK];
+
+        if (!mask) {
+            continue;
+        }
+        for (ptrdiff_t k = 0; k < vecs; k++) {
+            held[k] = vec_load(D + offset(k, vecs, block.last));
+        }
+        for (; mask; mask &= mask - 1) {
+            real *g = dW + __builtin_ctzll(mask) * w + block.begin;
+            vec sum[BLOCK];
+
+            for (ptrdiff_t k = 0; k < vecs; k++) {
+                sum[k] = vec_load(g + offset(k, vecs, block.last)) + held[k];
+            }
+            for (ptrdiff_t k = 0; k < vecs; k++) {
+                vec_store(g + offset(k, vecs, block.last), sum[k]);
+            }
+        }
+    }
+}
+
+static void fired_short(real *dW, ptrdiff_t w, const uint64_t *fired, uint64_t wanted,
+                        const real *D, ptrdiff_t m, ptrdiff_t rows)
+{
+    for (ptrdiff_t row = 0; row < rows; row++, D += m) {
+        for (uint64_t mask = fired[row] & wanted; mask; mask &= mask - 1) {
+            for (ptrdiff_t j = 0; j < m; j++) {
+                dW[__builtin_ctzll(mask) * w + j] += D[j];
+            }
+        }
+    }
+}
+
+/* the bits from `first` to `last` of a word, of which all below 0 and above 63 are none */
+static uint64_t bits_between(ptrdiff_t first, ptrdiff_t last)
+{
+    const uint64_t up = first <= 0 ? ~UINT64_C(0) : first < 64 ? ~UINT64_C(0) << first : 0;
+
+    return last >= 64 ? up : last > 0 ? up & ~(~UINT64_C(0) << last) : 0;
+}
+
+static void fired_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdiff_t m,
+                           ptrdiff_t first, ptrdiff_t last, ptrdiff_t rows)
+{
+    for (ptrdiff_t c = first / CHUNK; c * CHUNK < last; c++) {
+        const uint64_t wanted = bits_between(first - c * CHUNK, last - c * CHUNK);
+        const uint64_t *fired = x.fired + c * x.apart;
+        real *g = dW + c * CHUNK * w;
+
+        for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
+            const Block block = input_block(k, m);
+
+            switch (block.vecs) {
+            case 0:
+                fired_short(g, w, fired, wanted, D, m, rows);
+                break;
+#define CASE(n) \
+            case n: \
+                fired_block(g, w, fired, wanted, D, m, rows, block, n); \
+                break;
+            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
+            }
+        }
+    }
+}
+
 static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdiff_t m,
                            ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
+    if (x.fired) {
+        fired_backward(dW, w, x, D, m, first, last, B * T);
+        return;
+    }
     if (x.values && !x.samples) {
         matmul(dW + first * w, w, x.values + first, 1, x.n, D, m, last - first, B * T, m);
         return;
@@ -333,4 +437,45 @@ static void input_backward_row(real *g, const Visit *visits, ptrdiff_t count, pt
     CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 #undef CASE
     }
+}
+
+/* ---- bits of numbers ------------------------------------------------------------------- */
+
+/* bit i says that y[i] is not 0, for up to 32 of them */
+static uint32_t bits_of(const real *y, ptrdiff_t count)
+{
+    uint32_t bits = 0;
+
+    if (count >= 32) {                  /* so many that it runs on vectors */
+        for (int i = 0; i < 32; i++) {
+            bits |= (uint32_t)(y[i] > 0) << i;
+        }
+        return bits;
+    }
+    for (ptrdiff_t i = 0; i < count; i++) {
+        bits |= (uint32_t)(y[i] > 0) << i;
+    }
+    return bits;
+}
+
+static ptrdiff_t input_fired(uint64_t *fired, ptrdiff_t apart, const real *y, ptrdiff_t n,
+                             ptrdiff_t first, ptrdiff_t last, ptrdiff_t N)
+{
+    ptrdiff_t ones = 0;
+
+    for (ptrdiff_t c = 0; c * CHUNK < N; c++) {
+        const ptrdiff_t left = N - c * CHUNK;
+
+        for (ptrdiff_t row = first; row < last; row++) {
+            const real *from = y + row * n + c * CHUNK;
+            uint64_t bits = bits_of(from, left);
+
+            if (left > 32) {
+                bits |= (uint64_t)bits_of(from + 32, left - 32) << 32;
+            }
+            fired[c * apart + row] = bits;
+            ones += __builtin_popcountll(bits);
+        }
+    }
+    return ones;
 }

@@ -39,13 +39,21 @@ static void transpose(real *At, ptrdiff_t at, const real *A, ptrdiff_t ai,
 /* ---- what a layer is fed: input.c ---------------------------------------- */
 
 /* B samples of N inputs over T steps: numbers, or the events of spikes.  Sample
- * b is row `samples[b]` of the data, or row b where `samples` is NULL. */
+ * b is row `samples[b]` of the data, or row b where `samples` is NULL.
+ * Numbers of 0 and 1 may come as bits too, which is faster where few are 1: bit i of
+ * fired[c * apart + b * T + t] says that input 64 c + i of sample b spikes at step t. */
 typedef struct {
     const real *values;                 /* (rows, T, n), or NULL: */
     ptrdiff_t n;                        /* N or more: what stands behind N is not read */
     const Spikes *spikes;               /* T steps, N inputs */
-    const ptrdiff_t *samples;           /* (B) or NULL */
+    const ptrdiff_t *samples;           /* (B) or NULL; of bits NULL */
+    const uint64_t *fired;              /* or NULL */
+    ptrdiff_t apart;
 } Input;
+
+/* fired of y (rows, n), which is 0 or 1, from rows first to last; returns how many are 1 */
+static ptrdiff_t input_fired(uint64_t *fired, ptrdiff_t apart, const real *y, ptrdiff_t n,
+                             ptrdiff_t first, ptrdiff_t last, ptrdiff_t N);
 
 /* V (B, T, m) = x W, of the first m columns of W (N, w) */
 static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_t w,

@@ -49,6 +49,10 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
     layer->V = take(memory, used, B * T * m, sizeof(real));
     layer->y = take(memory, used, B * T * m, sizeof(real));
     layer->peak = take(memory, used, (T + 1) * B, sizeof(real));
+    layer->fired = NULL;
+    if (layer->unit.h.f == STEP) {
+        layer->fired = take(memory, used, (M + 63) / 64 * B * T, sizeof *layer->fired);
+    }
     layer->Wt = layer->Rt = NULL;
     layer->unit.Rt = NULL;              /* going backward alone reads it */
     layer->visits = NULL;
@@ -110,6 +114,7 @@ static Input input_from(Input x, ptrdiff_t first, ptrdiff_t T)
         x.samples += first;
     } else {
         x.values += first * T * x.n;
+        x.fired = x.fired ? x.fired + first * T : NULL;
     }
     return x;
 }
@@ -168,22 +173,6 @@ static void snu_layer_forward(Layer *layer, Input x, Team *team, int alone, int 
     }
 }
 
-/* ones in y (rows, m), of the first M of m */
-static double count_ones(const real *y, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t M)
-{
-    ptrdiff_t ones = 0;
-
-    for (ptrdiff_t i = 0; i < rows; i++, y += m) {
-        int32_t row = 0;
-
-        for (ptrdiff_t j = 0; j < M; j++) {
-            row += y[j] > 0;
-        }
-        ones += row;
-    }
-    return (double)ones;
-}
-
 /* sum of y (rows, m), of the first M of m; in lanes: one fixed order that runs on vectors */
 static double sum_of(const real *y, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t M)
 {
@@ -207,6 +196,28 @@ static double sum_of(const real *y, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t M)
     return sum;
 }
 
+/* Below this density of ones a product over bits is faster than one over numbers. */
+static const double FEW = 0.25;
+
+static Input output_of(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
+                       ptrdiff_t B, ptrdiff_t T)
+{
+    double ones = 0;
+
+    if (layer->kind != SNU || !layer->sequences || !layer->fired) {
+        return (Input){.values = layer->out, .n = layer->unit.m};
+    }
+    for (ptrdiff_t b = first; b < last; b++) {
+        ones += layer->sums[b];
+    }
+    return (Input){
+        .values = layer->out,
+        .n = layer->unit.m,
+        .fired = ones < FEW * (double)((last - first) * T * layer->M) ? layer->fired : NULL,
+        .apart = B * T,
+    };
+}
+
 static void layers_forward(Network *net, Input x, Team *team, int rank,
                            ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
 {
@@ -222,13 +233,13 @@ static void layers_forward(Network *net, Input x, Team *team, int rank,
             average_forward(layer->out + first * m, x.values + first * T * x.n, x.n,
                             last - first, T, layer->N);
         }
-        for (ptrdiff_t b = first; layer->counted && b < last; b++) {
-            const real *y = layer->y + b * T * m;
-
-            layer->sums[b] = layer->unit.h.f == STEP ? count_ones(y, T, m, layer->M)
-                                                     : sum_of(y, T, m, layer->M);
+        for (ptrdiff_t b = first; layer->kind == SNU && b < last; b++) {
+            layer->sums[b] = layer->fired
+                                 ? (double)input_fired(layer->fired, B * T, layer->y, m, b * T,
+                                                       (b + 1) * T, layer->M)
+                             : layer->counted ? sum_of(layer->y + b * T * m, T, m, layer->M) : 0;
         }
-        x = (Input){.values = layer->out, .n = m};
+        x = output_of(layer, first, last, B, T);
     }
 }
 

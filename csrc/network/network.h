@@ -52,6 +52,7 @@ typedef struct {
     real *y, *V;                        /* (B, T, m) */
     real *out, *dout;                   /* (B, T, m) or (B, M); out may be y */
     real *peak;
+    uint64_t *fired;                    /* (M / 64, B, T): where h is the step, y as bits */
     real *Wt, *Rt;                      /* (M, wt) and (M, M) */
     ptrdiff_t wt;
     Backward back;
@@ -93,6 +94,10 @@ static ptrdiff_t network_outputs(const Network *net);
 static ptrdiff_t network_rows(const Network *net);
 
 static void network_run(Network *net, Run *run, int ranks);
+
+/* what the layer above is fed; told from the spikes of the samples from first to last */
+static Input output_of(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
+                       ptrdiff_t B, ptrdiff_t T);
 
 /* ---- update.c: each rank its share of the rows of every weight -------------------- */
 

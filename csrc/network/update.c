@@ -205,7 +205,7 @@ static int layers_gradient(Network *net, Input x, int by_row, int rank, int rank
         if (layer->kind == SNU) {
             finite &= layer_gradient(layer, x, by_row && l == 0, rank, ranks, B, net->T);
         }
-        x = (Input){.values = layer->out, .n = layer->unit.m};
+        x = output_of(layer, 0, B, B, net->T);
     }
     return finite;
 }
