@@ -158,8 +158,9 @@ class SNU(Layer):
     a_t = x_t W + y_{t-1} R + d V_{t-1} r_{t-1},  V_t = g(a_t),  y_t = h(V_t - b),
     r_t = 1 - y_t; under lateral inhibition r_t = 1 - max(y_t).
 
-    The arguments are attributes.  A new value counts at once where the layer is called alone,
-    and in a model from its next compile.
+    The arguments are attributes.  A new decay, activation, g or lateral_inhibition is checked
+    when it is set; it counts at once where the layer is called alone, and in a model from its
+    next compile.
 
     Args:
         units: M, 1 or more.
@@ -198,13 +199,11 @@ class SNU(Layer):
                  bias_initializer="ones", name=None):
         super().__init__(name)
         self.units = checks.integer("SNU", "units", units, 1)
-        self.activation = activations.get(activation, "SNU", "activation")
-        self.decay = checks.number("SNU", "decay", decay)
-        self.g = activations.get(g, "SNU", "g")
-        if self.g.name == "step_function":
-            raise ValueError("SNU: g must have a slope of its own, got step_function")
+        self.activation = activation
+        self.decay = decay
+        self.g = g
         self.recurrent = bool(recurrent)
-        self.lateral_inhibition = ops._inhibition("SNU", lateral_inhibition)
+        self.lateral_inhibition = lateral_inhibition
         self.return_sequences = bool(return_sequences)
         self.kernel_initializer = initializers.get(
             kernel_initializer, "SNU", "kernel_initializer"
@@ -214,6 +213,17 @@ class SNU(Layer):
         )
         self.bias_initializer = initializers.get(bias_initializer, "SNU", "bias_initializer")
         self._kernel = self._recurrent_kernel = self._bias = None
+
+    def __setattr__(self, name, value):
+        if name == "decay":
+            value = checks.number("SNU", name, value)
+        elif name in ("activation", "g"):
+            value = activations.get(value, "SNU", name)
+            if name == "g" and value.name == "step_function":
+                raise ValueError("SNU: g must have a slope of its own, got step_function")
+        elif name == "lateral_inhibition":
+            value = ops._inhibition("SNU", value)
+        super().__setattr__(name, value)
 
     def __call__(self, x, initial_state=None):
         """Runs the layer alone.
@@ -244,6 +254,10 @@ class SNU(Layer):
             raise ValueError("SNU: x must have at least one step, got none")
         if not self.built:
             self._build(x.shape[1:], np.random.default_rng(), np.dtype(np.float32))
+        if x.shape[2] != len(self._kernel):
+            raise ValueError(
+                f"SNU: x must have {len(self._kernel)} inputs as the layer has, got {x.shape[2]}"
+            )
         y, _ = ops.snu_forward(
             x, self._kernel, self._bias, self._recurrent_kernel, decay=self.decay,
             activation=self.activation, g=self.g, lateral_inhibition=self.lateral_inhibition,
