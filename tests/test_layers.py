@@ -98,7 +98,7 @@ def test_first_call_builds():
     assert [w.shape for w in layer.weights] == [(5, 4), (4,)]
     assert all(w.dtype == np.float32 for w in layer.weights)
     assert layer.count_params() == 24
-    with pytest.raises(ValueError, match="snu_forward: kernel has 5 rows but x has 6 features"):
+    with pytest.raises(ValueError, match="SNU: x must have 5 inputs as the layer has, got 6"):
         layer(binary(N=6))
 
 
@@ -308,6 +308,47 @@ def test_average_of_spikes():
 def test_average_of_something_else(x):
     with pytest.raises((TypeError, ValueError), match="x must"):
         GlobalAveragePooling1D()(x)
+
+
+def test_an_attribute_set_later_counts_alone_at_once_and_in_a_model_from_its_next_compile():
+    layer = SNU(3, activation="sigmoid")
+    model = ai.Sequential([InputLayer([None, 5]), layer], seed=0, dtype="float64")
+    x = binary()
+    model.compile()
+    before = model.predict(x, verbose=0)
+    layer.decay = 0.1
+    after = by_hand(layer, x)
+    assert_close(layer(x), after, TWIN)
+    assert_same_bits(model.predict(x, verbose=0), before)
+    model.compile()
+    assert_close(model.predict(x, verbose=0), after, TWIN)
+
+
+@pytest.mark.parametrize("name, value, error", [
+    ("decay", "0.8", TypeError),
+    ("decay", np.nan, ValueError),
+    ("activation", "softmax", ValueError),
+    ("activation", 3, TypeError),
+    ("g", "step_function", ValueError),
+    ("g", None, TypeError),
+    ("lateral_inhibition", "all", ValueError),
+])
+def test_a_bad_attribute_set_later_is_refused_and_changes_nothing(name, value, error):
+    layer = SNU(3)
+    before = getattr(layer, name)
+    with pytest.raises(error, match=f"SNU: {name} must"):
+        setattr(layer, name, value)
+    assert getattr(layer, name) is before
+
+
+def test_attributes_set_later_may_be_names():
+    layer, desired = built(SNU(3)), built(SNU(3, activation="sigmoid", g="tanh", lateral_inhibition=True))
+    layer.activation, layer.g, layer.lateral_inhibition = "sigmoid", "tanh", True
+    for run in (layer, desired):
+        run.set_weights(desired.get_weights())
+    assert_same_bits(layer(binary()), desired(binary()))
+    models = [ai.Sequential([InputLayer([None, 5]), run], dtype="float64") for run in (layer, desired)]
+    assert_same_bits(*(model.predict(binary(), verbose=0) for model in models))
 
 
 def test_repr_has_the_name():

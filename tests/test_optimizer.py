@@ -156,3 +156,54 @@ def test_momentum_needs_its_array():
 
 def test_adam_counts_from_one():
     assert_refused("adam", "step", start(["m", "v"], (4,)), np.ones(4), step=0)
+
+
+# ---- hyperparameters set anew ----------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer, name, value, error", [
+    ("sgd", "learning_rate", "x", TypeError),
+    ("sgd", "learning_rate", None, TypeError),
+    ("sgd", "learning_rate", True, TypeError),
+    ("sgd", "learning_rate", np.nan, ValueError),
+    ("sgd", "momentum", 1.5, ValueError),
+    ("rmsprop", "learning_rate", -1, ValueError),
+    ("rmsprop", "rho", "x", TypeError),
+    ("rmsprop", "epsilon", np.inf, ValueError),
+    ("adam", "learning_rate", [0.1], TypeError),
+    ("adam", "beta_1", 1.0, ValueError),
+    ("adam", "beta_2", np.inf, ValueError),
+])
+def test_a_bad_value_set_later_is_refused_and_changes_nothing(optimizer, name, value, error):
+    optimizer = ai.optimizers.get(optimizer)
+    before = getattr(optimizer, name)
+    with pytest.raises(error, match=f"{type(optimizer).__name__}: {name} must be"):
+        setattr(optimizer, name, value)
+    assert getattr(optimizer, name) == before
+
+
+def test_a_learning_rate_set_later_counts():
+    x, y = np.ones((4, 3, 2)), np.zeros((4, 1))
+    model = ai.Sequential([ai.layers.InputLayer([None, 2]), ai.layers.SNU(1, activation="sigmoid")], seed=0)
+    model.compile(ai.optimizers.SGD(learning_rate=0.5))
+    start = model.get_weights()
+    model.optimizer.learning_rate = 0
+    model.fit(x, y, verbose=0)
+    for weight, before in zip(model.get_weights(), start):
+        assert_same_bits(weight, before)
+    model.optimizer.learning_rate = np.float32(0.25)
+    model.fit(x, y, verbose=0)
+    assert not np.array_equal(model.get_weights()[0], start[0])
+
+
+@pytest.mark.parametrize("kind", [ai.optimizers.SGD, ai.optimizers.RMSprop])
+def test_momentum_set_later_needs_compile(kind):
+    x, y = np.ones((4, 3, 2)), np.zeros((4, 1))
+    model = ai.Sequential([ai.layers.InputLayer([None, 2]), ai.layers.SNU(1, activation="sigmoid")], seed=0)
+    model.compile(kind())
+    model.fit(x, y, verbose=0)
+    model.optimizer.momentum = 0.9
+    with pytest.raises(ValueError, match="compile again"):
+        model.fit(x, y, verbose=0)
+    model.compile(model.optimizer)
+    model.fit(x, y, verbose=0)

@@ -37,6 +37,25 @@ int check_size(Call *call, char letter, ptrdiff_t value, const char *argument, c
     return 0;
 }
 
+/* "samples, steps" of "B:samples T:steps" */
+static const char *axis_names(char *buffer, size_t size, const char *axes)
+{
+    size_t length = 0;
+
+    while (*axes && length + 2 < size) {
+        if (axes[1] == ':') {
+            axes += 2;
+        } else {
+            if (*axes == ' ') {
+                buffer[length++] = ',';
+            }
+            buffer[length++] = *axes++;
+        }
+    }
+    buffer[length] = '\0';
+    return buffer;
+}
+
 /* *data = pointer, whatever it is that *data points to */
 static void set_pointer(void *data, void *pointer) { memcpy(data, &pointer, sizeof pointer); }
 
@@ -60,10 +79,12 @@ int check_array(Call *call, void *data, PyObject *object, const char *argument,
     }
     if (PyArray_NDIM(array) != wanted) {
         PyObject *shape = PyObject_GetAttrString(object, "shape");
+        char names[64];
 
         if (shape) {
-            PyErr_Format(PyExc_ValueError, "%s: %s must have %d axes (%s), got shape %S",
-                         call->function, argument, wanted, axes, shape);
+            PyErr_Format(PyExc_ValueError, "%s: %s must have the ax%s (%s), got shape %S",
+                         call->function, argument, wanted == 1 ? "is" : "es",
+                         axis_names(names, sizeof names, axes), shape);
             Py_DECREF(shape);
         }
         return -1;

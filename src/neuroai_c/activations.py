@@ -22,6 +22,10 @@ class Activation:
 
     Attributes:
         name: the function's name.
+
+    Example:
+        >>> isinstance(tanh, Activation), tanh.name
+        (True, 'tanh')
     """
 
     def __init__(self, name, function):
@@ -29,7 +33,21 @@ class Activation:
         self._function = function
 
     def __call__(self, x):
-        """The function's values on an array (float32 stays, all else becomes float64)."""
+        """The function's values.
+
+        Args:
+            x: (...) numbers.
+
+        Returns:
+            An array (...): float32 stays, all else becomes float64.
+
+        Raises:
+            TypeError: not an array of numbers.
+
+        Example:
+            >>> relu([-1.0, 2.0])
+            array([0., 2.])
+        """
         x = checks.numeric(self.name, "x", x)
         if x.dtype != np.float32:
             x = x.astype(np.float64)
@@ -134,6 +152,11 @@ _BY_NAME = {
 
 def get(identifier, where="activations.get", argument="identifier"):
     """The activation of a name, or the activation itself.
+
+    Args:
+        identifier: "identity", "sigmoid", "tanh", "relu", "leaky_rel", "step_function" or an
+            activation.
+        where, argument: the function and the argument that an error names.
 
     Raises:
         ValueError: an unknown name.

@@ -3,18 +3,36 @@
 import numpy as np
 
 from . import checks
+from .shown import Shown
 
 
-class Initializer:
-    """Draws or makes the first numbers of a weight."""
+class Initializer(Shown):
+    """Draws or makes the first numbers of a weight.
+
+    Example:
+        >>> isinstance(get("zeros"), Initializer)
+        True
+    """
 
     def __call__(self, shape, rng):
-        """A float64 array of `shape`, drawn from a numpy.random.Generator where it draws."""
+        """A weight's first numbers.
+
+        Args:
+            shape: of the weight, a tuple.
+            rng: the numpy.random.Generator to draw from; what draws nothing ignores it.
+
+        Returns:
+            A float64 array of that shape.
+
+        Example:
+            >>> GlorotUniform()((2, 3), np.random.default_rng(0)).shape
+            (2, 3)
+        """
         raise NotImplementedError
 
 
 class GlorotUniform(Initializer):
-    """Uniform in +-sqrt(6 / (rows + columns)).
+    """Uniform in +-sqrt(6 / (rows + columns)); of a vector, rows and columns are its length.
 
     Source:
         X. Glorot and Y. Bengio, AISTATS 2010.
@@ -36,6 +54,9 @@ class Constant(Initializer):
     Args:
         value: that number.  Default 0.
 
+    Raises:
+        TypeError, ValueError: not a finite number.
+
     Example:
         >>> Constant(0.5)((2,), None)
         array([0.5, 0.5])
@@ -49,14 +70,24 @@ class Constant(Initializer):
 
 
 class Ones(Constant):
-    """Ones."""
+    """Ones.
+
+    Example:
+        >>> Ones()((2,), None)
+        array([1., 1.])
+    """
 
     def __init__(self):
         super().__init__(1.0)
 
 
 class Zeros(Constant):
-    """Zeros."""
+    """Zeros.
+
+    Example:
+        >>> Zeros()((2,), None)
+        array([0., 0.])
+    """
 
     def __init__(self):
         super().__init__(0.0)
@@ -68,9 +99,17 @@ _BY_NAME = {"glorot_uniform": GlorotUniform, "ones": Ones, "zeros": Zeros}
 def get(identifier, where="initializers.get", argument="identifier"):
     """The initializer of a name, or the initializer itself.
 
+    Args:
+        identifier: "glorot_uniform", "ones", "zeros" or an initializer.
+        where, argument: the function and the argument that an error names.
+
     Raises:
         ValueError: an unknown name.
         TypeError: neither a name nor an initializer.
+
+    Example:
+        >>> get("ones")
+        Ones()
     """
     if isinstance(identifier, Initializer):
         return identifier

@@ -14,6 +14,10 @@ class Layer:
         name: unique within a model.
         built: whether the weights are there.
         weights: fresh copies of them, in the toolkit's order.
+
+    Example:
+        >>> isinstance(SNU(2), Layer)
+        True
     """
 
     def __init__(self, name=None):
@@ -27,25 +31,53 @@ class Layer:
 
     @property
     def weights(self):
+        """Copies of the weights: kernel, [recurrent_kernel,] bias; none before the layer is built.
+
+        Example:
+            >>> layer = SNU(2, recurrent=True)
+            >>> y = layer(np.ones((1, 3, 4)))
+            >>> [weight.shape for weight in layer.weights]
+            [(4, 2), (2, 2), (2,)]
+        """
         return self.get_weights()
 
     def get_weights(self):
-        """Copies of the weights, a list of arrays."""
+        """Copies of the weights, a list of arrays in the order of `weights`.
+
+        Example:
+            >>> SNU(2).get_weights()
+            []
+        """
         return [weight.copy() for weight in self._arrays()]
 
     def set_weights(self, weights):
-        """Replaces the weights by arrays of the same shapes, in the order of get_weights.
+        """Replaces the weights, all or none of them.
+
+        Args:
+            weights: a list of arrays in the order and the shapes of get_weights.
 
         Raises:
             ValueError: the layer is not built, or another number or shape of arrays.
             TypeError: not arrays of real numbers.
+
+        Example:
+            >>> layer = SNU(1)
+            >>> y = layer(np.ones((1, 3, 2)))
+            >>> layer.set_weights([[[0.5], [0.25]], [2.0]])
+            >>> layer.weights[1]
+            array([2.], dtype=float32)
         """
         if not self.built:
             raise ValueError(f"set_weights: {self!r} has no weights yet: build it first")
         _set_arrays("set_weights", self._arrays(), weights)
 
     def count_params(self):
-        """The number of weights."""
+        """The number of weights, each entry counted; 0 before the layer is built.
+
+        Example:
+            >>> GlobalAveragePooling1D().count_params()
+            0
+        """
         return sum(weight.size for weight in self._arrays())
 
     def _arrays(self):
@@ -127,6 +159,10 @@ class SNU(Layer):
     a_t = x_t W + y_{t-1} R + d V_{t-1} r_{t-1},  V_t = g(a_t),  y_t = h(V_t - b),
     r_t = 1 - y_t; under lateral inhibition r_t = 1 - max(y_t).
 
+    The arguments are attributes.  A new decay, activation, g or lateral_inhibition is checked
+    when it is set; it counts at once where the layer is called alone, and in a model from its
+    next compile.
+
     Args:
         units: M, 1 or more.
         activation: h, a name or an activation.  Default the step; "sigmoid" is the soft unit.
@@ -164,13 +200,11 @@ class SNU(Layer):
                  bias_initializer="ones", name=None):
         super().__init__(name)
         self.units = checks.integer("SNU", "units", units, 1)
-        self.activation = activations.get(activation, "SNU", "activation")
-        self.decay = checks.number("SNU", "decay", decay)
-        self.g = activations.get(g, "SNU", "g")
-        if self.g.name == "step_function":
-            raise ValueError("SNU: g must have a slope of its own, got step_function")
+        self.activation = activation
+        self.decay = decay
+        self.g = g
         self.recurrent = bool(recurrent)
-        self.lateral_inhibition = ops._inhibition("SNU", lateral_inhibition)
+        self.lateral_inhibition = lateral_inhibition
         self.return_sequences = bool(return_sequences)
         self.kernel_initializer = initializers.get(
             kernel_initializer, "SNU", "kernel_initializer"
@@ -180,6 +214,17 @@ class SNU(Layer):
         )
         self.bias_initializer = initializers.get(bias_initializer, "SNU", "bias_initializer")
         self._kernel_rows = self._recurrent_kernel = self._bias = None
+
+    def __setattr__(self, name, value):
+        if name == "decay":
+            value = checks.number("SNU", name, value)
+        elif name in ("activation", "g"):
+            value = activations.get(value, "SNU", name)
+            if name == "g" and value.name == "step_function":
+                raise ValueError("SNU: g must have a slope of its own, got step_function")
+        elif name == "lateral_inhibition":
+            value = ops._inhibition("SNU", value)
+        super().__setattr__(name, value)
 
     def __call__(self, x, initial_state=None):
         """Runs the layer alone.
@@ -191,6 +236,14 @@ class SNU(Layer):
 
         Returns:
             (B, T, M), or (B, M) without return_sequences.
+
+        Raises:
+            TypeError, ValueError: an argument of another kind or shape; no step to return.
+
+        Example:
+            >>> layer = SNU(1, kernel_initializer="ones", return_sequences=True)
+            >>> layer([[[0.75], [0.75], [0.75]]]).ravel()
+            array([0., 1., 0.], dtype=float32)
         """
         if not isinstance(x, Spikes):
             x = checks.numeric("SNU", "x", x)
@@ -202,6 +255,10 @@ class SNU(Layer):
             raise ValueError("SNU: x must have at least one step, got none")
         if not self.built:
             self._build(x.shape[1:], np.random.default_rng(), np.dtype(np.float32))
+        if x.shape[2] != len(self._kernel):
+            raise ValueError(
+                f"SNU: x must have {len(self._kernel)} inputs as the layer has, got {x.shape[2]}"
+            )
         y, _ = ops.snu_forward(
             x, self._kernel, self._bias, self._recurrent_kernel, decay=self.decay,
             activation=self.activation, g=self.g, lateral_inhibition=self.lateral_inhibition,
@@ -258,7 +315,13 @@ class SNU(Layer):
 
 
 class GlobalAveragePooling1D(Layer):
-    """The mean over time: (B, T, N) becomes (B, N).
+    """The mean over time: y = sum_t x_t / T; (B, T, N) becomes (B, N).
+
+    Args:
+        name: Default None.
+
+    Raises:
+        TypeError: the name is not a string.
 
     Example:
         >>> GlobalAveragePooling1D()(np.array([[[0.0], [1.0]]]))
@@ -266,7 +329,21 @@ class GlobalAveragePooling1D(Layer):
     """
 
     def __call__(self, x):
-        """The mean of x (B, T, N) over time; float32 stays, all else becomes float64."""
+        """The mean over time.
+
+        Args:
+            x: (B, T, N) numbers, T at least 1.
+
+        Returns:
+            (B, N): float32 stays, all else becomes float64.
+
+        Raises:
+            TypeError, ValueError: another kind or shape.
+
+        Example:
+            >>> GlobalAveragePooling1D()([[[0, 1], [1, 1]]])
+            array([[0.5, 1. ]])
+        """
         x = checks.numeric("GlobalAveragePooling1D", "x", x)
         if x.ndim != 3 or x.shape[1] == 0:
             raise ValueError(

@@ -1,16 +1,20 @@
 """What training makes small, by name or as objects."""
 
 from . import checks
+from .shown import Shown
 
 
-class MeanSquaredError:
+class MeanSquaredError(Shown):
     """The mean of (y - target)^2 over outputs and samples.
 
+    ops.mse_forward and ops.mse_backward compute it and its gradient on arrays.
+
     Example:
-        >>> from neuroai_c import ops
-        >>> import numpy as np
-        >>> ops.mse_forward(np.array([[0.0, 1.0]]), np.array([[0.0, 0.0]]))
-        0.5
+        >>> import neuroai_c as ai
+        >>> model = ai.Sequential([ai.layers.InputLayer([None, 4]), ai.layers.SNU(3)])
+        >>> model.compile(loss=MeanSquaredError())
+        >>> model.loss
+        MeanSquaredError()
     """
 
     name = "mse"
@@ -22,9 +26,17 @@ _BY_NAME = {"mse": MeanSquaredError, "mean_squared_error": MeanSquaredError}
 def get(identifier, where="losses.get", argument="identifier"):
     """The loss of a name, or the loss itself.
 
+    Args:
+        identifier: "mse", "mean_squared_error" or a loss.
+        where, argument: the function and the argument that an error names.
+
     Raises:
         ValueError: an unknown name.
         TypeError: neither a name nor a loss.
+
+    Example:
+        >>> get("mse")
+        MeanSquaredError()
     """
     if isinstance(identifier, MeanSquaredError):
         return identifier

@@ -6,23 +6,66 @@ largest entry is the target's, and the output of counted layers.
 
 from . import checks
 from .layers import SNU
+from .shown import Shown
 
 
-class Accuracy:
-    """The fraction of outputs whose argmax is the target's; ties go to the lowest index."""
+class Metric(Shown):
+    """What is measured beside the loss.
+
+    Args:
+        name: under which the history has it.
+
+    Raises:
+        TypeError: the name is not a string.
+
+    Example:
+        >>> isinstance(get("acc"), Metric)
+        True
+    """
+
+    def __init__(self, name):
+        if not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__}: name must be a string, got {name!r}")
+        self.name = name
+
+
+class Accuracy(Metric):
+    """The fraction of outputs whose argmax is the target's; ties go to the lowest index.
+
+    Args:
+        name: under which the history has it.  Default "acc".
+
+    Raises:
+        TypeError: the name is not a string.
+
+    Example:
+        >>> Accuracy()
+        Accuracy(name='acc')
+    """
 
     def __init__(self, name="acc"):
-        self.name = name
+        super().__init__(name)
 
 
-class MeanSquaredError:
-    """The mean squared error, beside whatever the loss is."""
+class MeanSquaredError(Metric):
+    """The mean of (y - target)^2 over outputs and samples, beside whatever the loss is.
+
+    Args:
+        name: under which the history has it.  Default "mse".
+
+    Raises:
+        TypeError: the name is not a string.
+
+    Example:
+        >>> MeanSquaredError(name="error")
+        MeanSquaredError(name='error')
+    """
 
     def __init__(self, name="mse"):
-        self.name = name
+        super().__init__(name)
 
 
-class SpikeCount:
+class SpikeCount(Metric):
     """Spikes of a layer per sample: the sum over time and units, the mean over samples.
 
     Args:
@@ -30,20 +73,21 @@ class SpikeCount:
             returns the sequence or not.
         name: under which the history has it.  Default "spikes".
 
+    Raises:
+        TypeError: not an SNU; the name is not a string.
+
     Example:
         >>> import neuroai_c as ai
         >>> model = ai.Sequential([ai.layers.InputLayer([None, 4]), ai.layers.SNU(3)])
-        >>> ai.metrics.SpikeCount(model.layers[0]).name
-        'spikes'
+        >>> SpikeCount(model.layers[0])
+        SpikeCount(layer=<SNU snu>, name='spikes')
     """
 
     def __init__(self, layer, name="spikes"):
         if not isinstance(layer, SNU):
             raise TypeError(f"SpikeCount: layer must be an SNU of the model, got {layer!r}")
-        if not isinstance(name, str):
-            raise TypeError(f"SpikeCount: name must be a string, got {name!r}")
+        super().__init__(name)
         self.layer = layer
-        self.name = name
 
 
 _BY_NAME = {
@@ -57,11 +101,19 @@ _BY_NAME = {
 def get(identifier, where="metrics.get", argument="identifier"):
     """The metric of a name (which becomes its own), or the metric itself.
 
+    Args:
+        identifier: "acc", "accuracy", "mse", "mean_squared_error" or a metric.
+        where, argument: the function and the argument that an error names.
+
     Raises:
         ValueError: an unknown name.
         TypeError: neither a name nor a metric.
+
+    Example:
+        >>> get("accuracy")
+        Accuracy(name='accuracy')
     """
-    if isinstance(identifier, (Accuracy, MeanSquaredError, SpikeCount)):
+    if isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, str):
         checks.one_of(where, argument, identifier, _BY_NAME)

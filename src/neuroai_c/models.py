@@ -24,12 +24,25 @@ class History:
         epoch: the numbers of the epochs, from 0.
         history: for each measure the list of its values, one an epoch.
         seconds: how long each epoch took.
+
+    Example:
+        >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+        >>> model.compile(metrics=["acc"])
+        >>> history = model.fit(np.ones((8, 5, 3)), np.ones((8, 2)), epochs=3, verbose=0)
+        >>> history
+        <History of 3 epochs: loss, acc>
+        >>> history.epoch, list(history.history)
+        ([0, 1, 2], ['loss', 'acc'])
     """
 
     def __init__(self):
         self.epoch = []
         self.history = {}
         self.seconds = []
+
+    def __repr__(self):
+        measures = ": " + ", ".join(self.history) if self.history else ""
+        return f"<History of {_count(len(self.epoch), 'epoch')}{measures}>"
 
     def _append(self, epoch, values, seconds):
         self.epoch.append(epoch)
@@ -92,14 +105,29 @@ class Sequential:
         for layer in layers or ():
             self.add(layer)
 
+    def __repr__(self):
+        built = self._input_shape is not None
+        weights = f"{self.count_params():,} weights" if built else "not built"
+        return f"<Sequential {self.name}: {_count(len(self.layers), 'layer')}, {weights}>"
+
     # ---- layers ---------------------------------------------------------------------
 
     def add(self, layer):
         """Adds a layer at the end; builds it if the shape of its input is known.
 
+        Args:
+            layer: an InputLayer first, if at all; then the others.
+
         Raises:
             TypeError: not a layer of neuroai_c.
             ValueError: a layer that does not fit behind the last, or is in the model already.
+
+        Example:
+            >>> model = Sequential()
+            >>> model.add(layers.InputLayer([None, 3]))
+            >>> model.add(layers.SNU(2))
+            >>> model
+            <Sequential sequential: 1 layer, 8 weights>
         """
         if not isinstance(layer, layers.Layer):
             raise TypeError(f"add: layer must be a layer of neuroai_c, got {layer!r}")
@@ -125,10 +153,20 @@ class Sequential:
         self._changed()
 
     def pop(self):
-        """Removes the last layer and returns it.
+        """Removes the last layer.
+
+        Returns:
+            That layer, with its weights.
 
         Raises:
             ValueError: there is none.
+
+        Example:
+            >>> model = Sequential([layers.SNU(3, name="hidden"), layers.SNU(2, name="output")])
+            >>> model.pop()
+            <SNU output>
+            >>> model.layers
+            [<SNU hidden>]
         """
         if not self.layers:
             raise ValueError("pop: the model has no layers")
@@ -143,6 +181,12 @@ class Sequential:
 
         Raises:
             ValueError: another shape, or not that of the InputLayer; no layers.
+
+        Example:
+            >>> model = Sequential([layers.SNU(2)])
+            >>> model.build((None, None, 3))
+            >>> model
+            <Sequential sequential: 1 layer, 8 weights>
         """
         if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 3:
             raise ValueError(
@@ -161,7 +205,15 @@ class Sequential:
 
     @property
     def output_shape(self):
-        """(None, T or None, M) or (None, M); None for the axes that the data decide."""
+        """(None, T or None, M) or (None, M); None for the axes that the data decide.
+
+        Raises:
+            ValueError: the shape of the input is not known.
+
+        Example:
+            >>> Sequential([layers.InputLayer([None, 3]), layers.SNU(2)]).output_shape
+            (None, 2)
+        """
         if self._input_shape is None:
             raise ValueError("output_shape: the shape of the input is not known: call build")
         shape = self._input_shape
@@ -209,22 +261,43 @@ class Sequential:
         return [array for layer in self.layers for array in layer._arrays()]
 
     def get_weights(self):
-        """Copies of all weights: for each layer kernel, [recurrent_kernel,] bias."""
+        """Copies of all weights, a list: for each layer kernel, [recurrent_kernel,] bias.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> [weight.shape for weight in model.get_weights()]
+            [(3, 2), (2,)]
+        """
         return [array.copy() for array in self._arrays()]
 
     def set_weights(self, weights):
-        """Replaces all weights by arrays of the same shapes, in the order of get_weights.
+        """Replaces all weights, or none where one does not fit.
+
+        Args:
+            weights: a list of arrays in the order and the shapes of get_weights.
 
         Raises:
             ValueError: the model is not built, or another number or shape of arrays.
             TypeError: not arrays of real numbers.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.set_weights([np.ones((3, 2)), np.array([0.5, 2.0])])
+            >>> model.get_weights()[1]
+            array([0.5, 2. ], dtype=float32)
         """
         if self._input_shape is None:
             raise ValueError("set_weights: the model has no weights yet: call build")
         layers._set_arrays("set_weights", self._arrays(), weights)
 
     def count_params(self):
-        """The number of weights."""
+        """The number of weights, each entry counted; 0 before the model is built.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.count_params()
+            8
+        """
         return sum(layer.count_params() for layer in self.layers)
 
     def summary(self, print_fn=None):
@@ -232,6 +305,16 @@ class Sequential:
 
         Args:
             print_fn: is called with the text.  Default: print.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.summary()
+            Model: "sequential"
+            ...
+            snu (SNU)              (None, 2)         8
+            ...
+            Total params: 8
+            ...
         """
         widths = (52, 22, 10)
         rule = "_" * sum(widths)
@@ -260,6 +343,12 @@ class Sequential:
         Raises:
             TypeError, ValueError: an unknown name; a SpikeCount of another model's layer; two
                 metrics of one name.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.compile(optimizers.RMSprop(learning_rate=0.1), "mse", ["acc"])
+            >>> model.optimizer
+            RMSprop(learning_rate=0.1, rho=0.9, momentum=0.0, epsilon=1e-07)
         """
         optimizer = optimizers.get(optimizer, "compile", "optimizer")
         loss = losses.get(loss, "compile", "loss")
@@ -275,7 +364,17 @@ class Sequential:
 
     @property
     def metrics_names(self):
-        """The names of what evaluate returns, in its order."""
+        """The names of what evaluate returns, in its order.
+
+        Raises:
+            RuntimeError: the model is not compiled.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.compile(metrics=["acc", metrics.SpikeCount(model.layers[0])])
+            >>> model.metrics_names
+            ['loss', 'acc', 'spikes']
+        """
         self._need_compiled("metrics_names")
         return ["loss"] + [metric.name for metric in self._metrics]
 
@@ -300,6 +399,14 @@ class Sequential:
             RuntimeError: the model is not compiled.
             FloatingPointError: the loss or its gradient became NaN or infinite; the weights are
                 those after the batch before.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.compile("adam")
+            >>> x, y = np.ones((8, 5, 3)), np.ones((8, 2))
+            >>> history = model.fit(x, y, batch_size=4, epochs=2, verbose=0)
+            >>> len(history.history["loss"])
+            2
         """
         self._need_compiled("fit")
         batch_size = _batch_size("fit", batch_size)
@@ -333,6 +440,13 @@ class Sequential:
 
         Raises:
             As fit.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.compile(metrics=["acc"])
+            >>> x, y = np.zeros((8, 5, 3)), np.array([[1.0, 0.0]] * 8)
+            >>> model.evaluate(x, y, verbose=0, return_dict=True)
+            {'loss': 0.5, 'acc': 1.0}
         """
         return self._evaluate("evaluate", x, y, batch_size, verbose, return_dict)
 
@@ -349,21 +463,50 @@ class Sequential:
 
         Raises:
             TypeError, ValueError: x of another kind or shape, NaN or infinity in it.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.predict(np.zeros((1, 5, 3)), verbose=0)
+            array([[0., 0.]], dtype=float32)
         """
         return self._predict("predict", x, batch_size, verbose)
 
     def predict_on_batch(self, x):
-        """The outputs for x as one batch."""
+        """The outputs for x as one batch.
+
+        Args:
+            x: (samples, T, N) numbers or Spikes.
+
+        Returns:
+            (samples, ...) outputs in the model's precision.
+
+        Raises:
+            As predict.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.predict_on_batch(np.zeros((1, 5, 3)))
+            array([[0., 0.]], dtype=float32)
+        """
         return self._predict("predict_on_batch", x, _length("predict_on_batch", x), 0)
 
     def train_on_batch(self, x, y):
         """One step on x and y as one batch.
+
+        Args:
+            x, y: as for fit.
 
         Returns:
             [loss, metrics...] before the step, or the loss alone where there are no metrics.
 
         Raises:
             As fit.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.compile("sgd", metrics=["acc"])
+            >>> model.train_on_batch(np.zeros((8, 5, 3)), np.array([[1.0, 0.0]] * 8))
+            [0.5, 1.0]
         """
         self._need_compiled("train_on_batch")
         x, y = self._data("train_on_batch", x, y)
@@ -371,7 +514,23 @@ class Sequential:
         return _as_list(self._run(x, y, order, len(y), 0, "Batch 1", training=True))
 
     def test_on_batch(self, x, y):
-        """[loss, metrics...] of x and y as one batch, or the loss alone."""
+        """The loss and the metrics of x and y as one batch.
+
+        Args:
+            x, y: as for fit.
+
+        Returns:
+            [loss, metrics...], or the loss alone where there are no metrics.
+
+        Raises:
+            As fit.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.compile()
+            >>> model.test_on_batch(np.zeros((8, 5, 3)), np.array([[1.0, 0.0]] * 8))
+            0.5
+        """
         return self._evaluate("test_on_batch", x, y, _length("test_on_batch", x), 0, False)
 
     # ---- runs of batches ---------------------------------------------------------------
@@ -522,6 +681,10 @@ class Sequential:
                 total = sums[0] / samples
             values[metric.name] = total
         return {name: float(value) for name, value in values.items()}
+
+
+def _count(number, noun):
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _metric(metric, model_layers):

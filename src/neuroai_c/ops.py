@@ -22,7 +22,20 @@ _INHIBITION = {False: 0, "batch": 1, "sample": 2}
 Gradients = namedtuple(
     "Gradients", ["x", "kernel", "bias", "recurrent_kernel", "decay", "initial_state"]
 )
-Gradients.__doc__ = "dL/dz of each z that snu_backward was given; None where there is none."
+Gradients.__doc__ = """dL/dz of each z that snu_backward was given; None where there is none.
+
+Attributes:
+    x: (B, T, N).
+    kernel: (N, M).
+    bias: (M,).
+    recurrent_kernel: (M, M).
+    decay: a number or (M,), as decay was given.
+    initial_state: the pair by (y_0, V_0), each (B, M).
+
+Example:
+    >>> Gradients._fields
+    ('x', 'kernel', 'bias', 'recurrent_kernel', 'decay', 'initial_state')
+"""
 
 
 def _inhibition(where, value):
@@ -412,6 +425,18 @@ def adam_step(w, g, m, v, *, step, learning_rate=0.001, beta_1=0.9, beta_2=0.999
 
 def rate_encode(data2D, N_ts, max_is_present_for, seed=0):
     """Rate coding into Spikes: the kernel of utils.transform_rate, which says all about it.
+
+    Args:
+        data2D: (examples, ...) numbers.
+        N_ts: T, time steps.
+        max_is_present_for: spikes of a 1 in N_ts steps.
+        seed: of the generator, 0 to 2^32 - 1.  Default 0.
+
+    Returns:
+        Spikes (examples, N_ts, ...).
+
+    Raises:
+        TypeError, ValueError: an argument that is no such thing.
 
     Example:
         >>> rate_encode(np.array([[1.0]]), 2, 2).shape

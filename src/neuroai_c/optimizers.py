@@ -5,17 +5,41 @@ sqrt(v) + epsilon; with that, the nets of the page "Lateral inhibition (MNIST)" 
 with about a quarter of their spikes.
 """
 
+import math
+
 import numpy as np
 
 from . import checks
 from .memory import aligned_zeros
+from .shown import Shown
 
 
-class Optimizer:
-    """Hyperparameters of a step; the model keeps the slots and counts the steps."""
+class Optimizer(Shown):
+    """Hyperparameters of a step; the model keeps the slots and counts the steps.
+
+    They are attributes.  A new value is checked when it is set and counts from the next fit or
+    train_on_batch; a momentum that was 0 in the first of them needs compile again.
+
+    Raises:
+        TypeError, ValueError: an attribute set to what the constructor would refuse.
+
+    Example:
+        >>> optimizer = SGD(learning_rate=0.5)
+        >>> optimizer.learning_rate = 0.1
+        >>> optimizer
+        SGD(learning_rate=0.1, momentum=0.0, nesterov=False)
+    """
 
     # The numbers that csrc/kernels/neuroai.h gives the methods.
     _method = None
+
+    # The least and the most that an attribute may be.
+    _ranges = {}
+
+    def __setattr__(self, name, value):
+        if name in self._ranges:
+            value = checks.number(type(self).__name__, name, value, *self._ranges[name])
+        super().__setattr__(name, value)
 
     def _spec(self):
         """(method, rate, momentum, nesterov, rho, beta_2, epsilon) as the kernels take them."""
@@ -44,15 +68,16 @@ class SGD(Optimizer):
         TypeError, ValueError: an argument that is no such number.
 
     Example:
-        >>> SGD(learning_rate=0.5).learning_rate
-        0.5
+        >>> SGD(learning_rate=0.5)
+        SGD(learning_rate=0.5, momentum=0.0, nesterov=False)
     """
 
     _method = 0
+    _ranges = {"learning_rate": (0, math.inf), "momentum": (0, 1)}
 
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False):
-        self.learning_rate = checks.number("SGD", "learning_rate", learning_rate, 0)
-        self.momentum = checks.number("SGD", "momentum", momentum, 0, 1)
+        self.learning_rate = learning_rate
+        self.momentum = momentum
         self.nesterov = bool(nesterov)
 
     def _spec(self):
@@ -81,17 +106,23 @@ class RMSprop(Optimizer):
         epsilon where TensorFlow 2.4 has it.
 
     Example:
-        >>> RMSprop(learning_rate=0.1).rho
-        0.9
+        >>> RMSprop(learning_rate=0.1)
+        RMSprop(learning_rate=0.1, rho=0.9, momentum=0.0, epsilon=1e-07)
     """
 
     _method = 1
+    _ranges = {
+        "learning_rate": (0, math.inf),
+        "rho": (0, 1),
+        "momentum": (0, 1),
+        "epsilon": (0, math.inf),
+    }
 
     def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7):
-        self.learning_rate = checks.number("RMSprop", "learning_rate", learning_rate, 0)
-        self.rho = checks.number("RMSprop", "rho", rho, 0, 1)
-        self.momentum = checks.number("RMSprop", "momentum", momentum, 0, 1)
-        self.epsilon = checks.number("RMSprop", "epsilon", epsilon, 0)
+        self.learning_rate = learning_rate
+        self.rho = rho
+        self.momentum = momentum
+        self.epsilon = epsilon
 
     def _spec(self):
         return (self._method, self.learning_rate, self.momentum, False, self.rho, 0.0,
@@ -120,18 +151,23 @@ class Adam(Optimizer):
         D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 
     Example:
-        >>> Adam(learning_rate=0.01).beta_2
-        0.999
+        >>> Adam(learning_rate=0.01)
+        Adam(learning_rate=0.01, beta_1=0.9, beta_2=0.999, epsilon=1e-07)
     """
 
     _method = 2
+    _ranges = {
+        "learning_rate": (0, math.inf),
+        "beta_1": (0, np.nextafter(1, 0)),
+        "beta_2": (0, np.nextafter(1, 0)),
+        "epsilon": (0, math.inf),
+    }
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
-        below_1 = np.nextafter(1, 0)
-        self.learning_rate = checks.number("Adam", "learning_rate", learning_rate, 0)
-        self.beta_1 = checks.number("Adam", "beta_1", beta_1, 0, below_1)
-        self.beta_2 = checks.number("Adam", "beta_2", beta_2, 0, below_1)
-        self.epsilon = checks.number("Adam", "epsilon", epsilon, 0)
+        self.learning_rate = learning_rate
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
 
     def _spec(self):
         return (self._method, self.learning_rate, 0.0, False, self.beta_1, self.beta_2,
@@ -147,13 +183,17 @@ _BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam}
 def get(identifier, where="optimizers.get", argument="identifier"):
     """The optimizer of a name with its defaults, or the optimizer itself.
 
+    Args:
+        identifier: "sgd", "rmsprop", "adam" or an optimizer.
+        where, argument: the function and the argument that an error names.
+
     Raises:
         ValueError: an unknown name.
         TypeError: neither a name nor an optimizer.
 
     Example:
-        >>> get("adam").learning_rate
-        0.001
+        >>> get("sgd")
+        SGD(learning_rate=0.01, momentum=0.0, nesterov=False)
     """
     if isinstance(identifier, Optimizer):
         return identifier

@@ -76,13 +76,31 @@ class Spikes:
 
     @property
     def dtype(self):
+        """uint8, the type of the dense array.
+
+        Example:
+            >>> Spikes.from_dense([[[0, 1], [1, 1]]]).dtype
+            dtype('uint8')
+        """
         return np.dtype(np.uint8)
 
     @property
     def ndim(self):
+        """The number of axes of the dense array.
+
+        Example:
+            >>> Spikes.from_dense([[[0, 1], [1, 1]]]).ndim
+            3
+        """
         return len(self.shape)
 
     def __len__(self):
+        """The number of samples.
+
+        Example:
+            >>> len(Spikes.from_dense([[[0, 1], [1, 1]]]))
+            1
+        """
         return self.shape[0]
 
     def __repr__(self):
@@ -95,6 +113,24 @@ class Spikes:
         return dense if dtype is None else dense.astype(dtype, copy=False)
 
     def __getitem__(self, key):
+        """Some of the samples.
+
+        Args:
+            key: an integer, a slice, or an array of integers or of bool, over samples.
+
+        Returns:
+            Of an integer the dense array (T, ...) of that sample, else Spikes.
+
+        Raises:
+            IndexError: no such sample; an index over other axes.
+
+        Example:
+            >>> s = Spikes.from_dense(np.eye(4, dtype=np.uint8).reshape(2, 2, 4))
+            >>> s[-1].tolist()
+            [[0, 0, 1, 0], [0, 0, 0, 1]]
+            >>> s[[1, 0, 1]].shape
+            (3, 2, 4)
+        """
         try:
             index = np.arange(len(self), dtype=np.intp)[key]
         except IndexError as error:
