@@ -241,6 +241,71 @@ def test_same_bits_of_spikes_and_dense_input(gate, recurrent, density, dtype, mo
     assert_same_run(trained(new_net(**options), x, y), from_spikes, "a dense array")
 
 
+def rarely(samples=90, seed=3):
+    """Spikes of 20 inputs, of which some spike in a sample or two of all, and one never."""
+    rng = np.random.default_rng(seed)
+    x = rng.random((samples, STEPS, 20)) < 0.3
+    x[rng.random((samples, 1, 20)).repeat(STEPS, axis=1) < 0.6] = 0
+    x[4:-3, :, 2:7] = 0
+    x[:, :, 11] = 0
+    return x.astype(np.uint8)
+
+
+@pytest.mark.parametrize("hidden", [1, 10, 33, 130])
+@pytest.mark.parametrize("optimizer", [
+    ai.optimizers.SGD(0.5), ai.optimizers.SGD(0.5, momentum=0.9), ai.optimizers.SGD(0.5, momentum=0.9, nesterov=True),
+    ai.optimizers.RMSprop(0.1), ai.optimizers.RMSprop(0.1, momentum=0.9), ai.optimizers.RMSprop(0.1, rho=0.0),
+    ai.optimizers.Adam(0.1)], ids=repr)
+def test_same_bits_where_inputs_are_rare(optimizer, hidden, monkeypatch):
+    """An input without a spike in the batch: whatever its weights are spared, they end the same."""
+    monkeypatch.setattr(models, "_pack", lambda x: x)
+    runs = []
+    for x in (rarely(), ai.Spikes.from_dense(rarely())):
+        for threads in (1, 3):
+            ai.set_num_threads(threads)
+            model = ai.Sequential([ai.layers.InputLayer([None, 20])], seed=0)
+            model.add(ai.layers.SNU(hidden, bias_initializer=ai.initializers.Constant(0.3), return_sequences=True))
+            model.add(ai.layers.SNU(OUTPUTS))
+            model.compile(optimizer=optimizer, loss="mse", metrics=["acc"])
+            runs.append(trained(model, x, labels(90), batch_size=4))
+    for run in runs[1:]:
+        assert_same_run(run, runs[0])
+
+
+@pytest.mark.parametrize("samples", [4, 400])
+@pytest.mark.parametrize("threshold", [0.3, 2.0], ids=["many", "few"])
+@pytest.mark.parametrize("hidden", [1, 10, 33, 64, 130])
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_step_by_hand(dtype, gate, hidden, threshold, samples):
+    """What a model computes with few or many spikes, in small or large batches, is what ops compute."""
+    model = ai.Sequential([ai.layers.InputLayer([None, INPUTS])], seed=0, dtype=dtype)
+    options = dict(decay=0.9, g="leaky_rel")
+    model.add(ai.layers.SNU(hidden, **options, lateral_inhibition=gate, return_sequences=True,
+                            bias_initializer=ai.initializers.Constant(threshold)))
+    model.add(ai.layers.SNU(OUTPUTS, **options, return_sequences=True))
+    model.add(ai.layers.GlobalAveragePooling1D())
+    model.compile(ai.optimizers.SGD(0.5), metrics=[ai.metrics.SpikeCount(model.layers[0])])
+    x, y = ai.Spikes.from_dense(binary(samples)), labels(samples).astype(dtype)
+
+    W1, b1, W2, b2 = model.get_weights()
+    y1, V1 = ops.snu_forward(x, W1, b1, **options, lateral_inhibition=gate)
+    y2, V2 = ops.snu_forward(y1, W2, b2, **options)
+    output = ops.average_forward(y2)
+    dy2 = ops.average_backward(ops.mse_backward(output, y), STEPS)
+    second = ops.snu_backward(dy2, y1, W2, b2, y=y2, V=V2, **options)
+    first = ops.snu_backward(second.x, x, W1, b1, y=y1, V=V1, **options, lateral_inhibition=gate)
+    for weight, gradient in zip((W1, b1, W2, b2), (first.kernel, first.bias, second.kernel, second.bias)):
+        ops.sgd_step(weight, gradient, learning_rate=0.5)
+
+    assert_same_bits(model.predict_on_batch(x), output)
+    loss, spikes = model.train_on_batch(x, y)
+    assert_close(loss, ops.mse_forward(output, y), GOLDEN_VALUE)
+    assert spikes == y1.sum() / samples
+    for weight, wanted in zip(model.get_weights(), (W1, b1, W2, b2), strict=True):
+        assert_same_bits(weight, wanted)
+
+
 @pytest.mark.parametrize("x", [binary().astype(bool), binary().astype(float), np.asfortranarray(binary()),
                                np.repeat(binary(), 2, axis=0)[::2], binary().astype(">f4"),
                                binary().tolist()],
