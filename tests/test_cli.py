@@ -71,13 +71,14 @@ def test_table(finished):
             for line in out.splitlines() if line.startswith("|")]
     assert [row[0] for row in rows[2:]] == ["SNN", "LI-SNN", "LI-SNN per sample"]
     assert len({len(row) for row in rows}) == 1
-    published = [row[1::2] for row in rows[2:]]
+    published = [row[1:4] for row in rows[2:]]
     assert published == [["0.9451", "1128.3", "31.2"], ["0.9382", "45.9", "31.8"], ["-", "-", "-"]]
     for row, model in zip(rows[2:], results["models"].values(), strict=True):
-        assert row[2] == f"{model['test_accuracy']:.4f}"
-        assert row[4] == f"{model['test_spikes']:.1f}"
+        assert row[4] == f"{model['test_accuracy']:.4f}"
+        assert row[5] == f"{model['test_spikes']:.1f}"
         assert row[6] == f"{np.mean(model['epoch_seconds']):.2f}"
-    assert "300 training digits, 2 epochs" in out
+    assert max(len(line) for line in out.splitlines() if line.startswith("|")) <= 92
+    assert "300 training digits, epochs: 2" in out
 
 
 def test_figures(finished):
@@ -206,6 +207,21 @@ def test_help(arguments, capsys):
     if "lateral-inhibition" in arguments:
         for option in ("epochs", "seed", "batch-size", "models", "data", "output", "threads", "quick"):
             assert f"--{option}" in out
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"neuroai-c {ai.__version__}\n"
+
+
+def test_help_tells_each_default_once(capsys):
+    with pytest.raises(SystemExit):
+        cli.main([*PAGE, "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "None" not in out and "False" not in out
+    assert out.count("default: 15") == out.count("default: 0") == out.count("default: snn,li_snn,li_snn_sample") == 1
 
 
 # ---- bad arguments ---------------------------------------------------------

@@ -103,6 +103,19 @@ def raster_points(ax):
     return {tuple(segment.mean(axis=0).tolist()) for segment in lines.get_segments()}
 
 
+def test_raster_of_many_neurons_leaves_ink_for_every_spike(rng):
+    spikes = rng.random((20, 784)) < 0.02
+    figure = matplotlib.figure.Figure(figsize=(4, 3))
+    ax = ai.plots.raster(spikes, ax=figure.subplots())
+    canvas = matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
+    canvas.draw()
+    dark = np.asarray(canvas.buffer_rgba())[..., :3].min(axis=2) < 200
+    for t, n in zip(*np.nonzero(spikes)):
+        x, y = ax.transData.transform((t, n))
+        row, col = len(dark) - 1 - int(y), int(x)
+        assert dark[row - 1 : row + 2, col - 1 : col + 2].any(), (t, n)
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
 def test_raster_draws_every_spike(rng, dtype):
     spikes = (rng.random((20, 7)) < 0.3).astype(dtype)

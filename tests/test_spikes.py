@@ -215,6 +215,7 @@ def test_another_byte():
         Spikes.from_dense(dense)
 
 
+@pytest.mark.filterwarnings("ignore:Creating an ndarray from ragged")  # NumPy before 1.24
 @pytest.mark.parametrize("error, a", [
     (ValueError, 1),
     (ValueError, [0, 1]),

@@ -96,6 +96,7 @@ def test_dtype(dtype):
     assert_same_bits(to_categorical([1, 0, 2], dtype=dtype), np.eye(3, dtype=dtype)[[1, 0, 2]])
 
 
+@pytest.mark.filterwarnings("ignore:Creating an ndarray from ragged")  # NumPy before 1.24
 @pytest.mark.parametrize("error, message, arguments", [
     (ValueError, "y must be from 0 to 2, got 0 to 3", ([0, 3], 3)),
     (ValueError, "y must be from 0 to .*got -1 to 1", ([-1, 1],)),

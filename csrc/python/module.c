@@ -30,6 +30,12 @@ static const Variant *const variants[ISAS][2] = {
 #endif
 };
 
+#if defined(__clang__)                  /* whose version begins with its name */
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 /* the best instruction set that this machine has, or the one that the environment
  * asks for; ISAS with an exception set if it cannot be had */
 static Isa choose_isa(void)
@@ -64,7 +70,7 @@ static int exec_module(PyObject *module)
     }
     if (PyModule_AddFunctions(module, spikes_methods) ||
         PyModule_AddFunctions(module, team_methods) ||
-        PyModule_AddStringConstant(module, "COMPILER", __VERSION__) ||
+        PyModule_AddStringConstant(module, "COMPILER", COMPILER) ||
         PyModule_AddStringConstant(module, "ISA", isa_name[isa])) {
         return -1;
     }

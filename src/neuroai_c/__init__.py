@@ -7,12 +7,17 @@ backpropagation through time in C, behind a small package that speaks Keras.
 try:
     from . import _core
 except ImportError as error:
+    from importlib.util import find_spec
+
+    if find_spec("neuroai_c._core"):
+        raise ImportError(
+            f"neuroai_c's compiled part cannot be loaded from {__path__[0]}: {error}"
+        ) from error
     raise ImportError(
-        "neuroai_c's compiled part (neuroai_c._core) cannot be loaded from "
-        f"{__path__[0]}: {error}. A checkout's source folder has none before it is "
-        "installed: run `pip install .` in the checkout, and start Python anywhere but in "
-        "its `src` folder."
-    ) from error
+        f"neuroai_c's compiled part is not in {__path__[0]}: a checkout's source folder has none "
+        "before it is installed. Run `pip install .` in the checkout, and start Python anywhere "
+        "but in its `src` folder."
+    ) from None
 
 from . import (
     activations,

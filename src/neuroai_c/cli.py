@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import runtime
 from .reproduce import lateral_inhibition
+from .version import __version__
 
 
 def main(arguments=None):
@@ -26,6 +27,7 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog="neuroai-c", description="Spiking neural networks trained on ordinary CPUs."
     )
+    parser.add_argument("--version", action="version", version=f"neuroai-c {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     info = commands.add_parser("info", help="versions, build and threads")
@@ -38,25 +40,28 @@ def _parser():
         help='"Lateral inhibition (MNIST)"',
         description='Reproduces the page "Lateral inhibition (MNIST)": trains its models, prints '
         "published beside obtained numbers, writes figures and results.json.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     page.add_argument("--epochs", type=_positive, help="default: 5, or 2 with --quick")
-    page.add_argument("--seed", type=_natural, default=0, help="of weights and shuffling")
+    page.add_argument(
+        "--seed", type=_natural, default=0, help="of weights and shuffling; default: 0"
+    )
     page.add_argument(
         "--batch-size",
         type=_positive,
         default=lateral_inhibition.BATCH_SIZE,
-        help="samples a step of training",
+        help=f"samples a step of training; default: {lateral_inhibition.BATCH_SIZE}",
     )
     page.add_argument(
         "--models",
         type=_models,
         default=",".join(lateral_inhibition.MODELS),
-        help="which of them to train",
+        help=f"which to train; default: {','.join(lateral_inhibition.MODELS)}",
     )
     page.add_argument("--data", help="folder with MNIST; default: the package's copy")
     page.add_argument(
-        "--output", default="results/lateral-inhibition", help="folder for what is written"
+        "--output",
+        default="results/lateral-inhibition",
+        help="folder for what is written; default: results/lateral-inhibition",
     )
     page.add_argument("--threads", type=_threads, help="default: the cores, at most 8")
     page.add_argument(
@@ -106,7 +111,10 @@ def _reproduce_lateral_inhibition(options):
         runtime.set_num_threads(options.threads)
     # Before the work, so that a folder that cannot be written to costs none of it.
     folder = Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"--output: cannot make the folder {folder}: {error.strerror}") from error
 
     results, trained, digits = lateral_inhibition.run(
         options.models,
@@ -120,7 +128,7 @@ def _reproduce_lateral_inhibition(options):
     if options.quick:
         config = results["config"]
         print(
-            f"A quick run: {config['train_digits']:,} training digits, {config['epochs']} epochs. "
+            f"A quick run: {config['train_digits']:,} training digits, epochs: {config['epochs']}. "
             "Its numbers are not those of the page.\n"
         )
     for path in lateral_inhibition.write(results, trained, digits, folder):

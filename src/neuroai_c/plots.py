@@ -42,8 +42,9 @@ def raster(spikes, ax=None):
 
     ax = _axes("raster", ax)
     t, n = np.nonzero(spikes)
-    # The cap keeps a tick visible where a row is less than a pixel high.
-    ax.vlines(t, n - 0.4, n + 0.4, capstyle="projecting")
+    # Where a row is less than a pixel high the cap keeps its tick visible; snapped to whole
+    # pixels, a tick of no height is not drawn at all.
+    ax.vlines(t, n - 0.4, n + 0.4, capstyle="projecting", snap=False)
     # The limits show silent neurons and steps too.
     ax.set(xlim=(-0.5, max(T, 1) - 0.5), ylim=(-0.5, N - 0.5), xlabel="time step", ylabel="neuron")
     _integer_ticks(ax.xaxis)
