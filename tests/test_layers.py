@@ -195,6 +195,13 @@ def test_messages_list_what_there_is(options, listed):
     assert all(name in str(caught.value) for name in listed.split())
 
 
+@pytest.mark.parametrize("g", ["gelu", np.tanh], ids=str)
+def test_messages_about_g_do_not_offer_the_step(g):
+    with pytest.raises((TypeError, ValueError), match="SNU: g must") as caught:
+        SNU(2, g=g)
+    assert "step_function" not in str(caught.value)
+
+
 @pytest.mark.parametrize("x", [np.zeros(3), np.zeros((2, 3)), np.zeros((2, 3, 4, 1)), 3.0,
                                ai.Spikes.from_dense(np.zeros((2, 3, 4, 1)))], ids=np.shape)
 def test_input_with_other_axes(x):

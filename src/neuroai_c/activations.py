@@ -116,11 +116,9 @@ class StepFunction(Activation):
     """
 
     def __init__(self, pseudoderivative_of="tanh"):
-        self.pseudoderivative_of = get(pseudoderivative_of, "StepFunction", "pseudoderivative_of")
-        if self.pseudoderivative_of.name == "step_function":
-            raise ValueError(
-                "StepFunction: pseudoderivative_of must have a slope, got step_function"
-            )
+        self.pseudoderivative_of = _with_slope(
+            pseudoderivative_of, "StepFunction", "pseudoderivative_of"
+        )
         super().__init__("step_function", self._step)
 
     @staticmethod
@@ -141,7 +139,7 @@ tanh = Activation("tanh", np.tanh)
 relu = Activation("relu", lambda x: np.where(x < 0, x.dtype.type(0), x))
 leaky_rel = LeakyRel()
 
-_BY_NAME = {
+_WITH_SLOPE = {
     "identity": identity,
     "sigmoid": sigmoid,
     "tanh": tanh,
@@ -166,16 +164,27 @@ def get(identifier, where="activations.get", argument="identifier"):
         >>> get("tanh") is tanh
         True
     """
+    return _get(identifier, where, argument, _BY_NAME)
+
+
+def _with_slope(identifier, where, argument):
+    """As `get`, of a function that has a slope of its own: any but the step."""
+    activation = _get(identifier, where, argument, _WITH_SLOPE)
+    if activation.name == "step_function":
+        raise ValueError(f"{where}: {argument} must have a slope of its own, got {activation.name}")
+    return activation
+
+
+def _get(identifier, where, argument, by_name):
     if isinstance(identifier, Activation):
         return identifier
     if isinstance(identifier, str):
-        checks.one_of(where, argument, identifier, _BY_NAME)
-        return _BY_NAME[identifier]
+        return by_name[checks.one_of(where, argument, identifier, by_name)]
     raise TypeError(
         f"{where}: {argument} must be an activation of neuroai_c or one of its names "
-        f"({', '.join(_BY_NAME)}), got {identifier!r}"
+        f"({', '.join(by_name)}), got {identifier!r}"
     )
 
 
 step_function = StepFunction()
-_BY_NAME["step_function"] = step_function
+_BY_NAME = {**_WITH_SLOPE, "step_function": step_function}

@@ -218,10 +218,10 @@ class SNU(Layer):
     def __setattr__(self, name, value):
         if name == "decay":
             value = checks.number("SNU", name, value)
-        elif name in ("activation", "g"):
+        elif name == "activation":
             value = activations.get(value, "SNU", name)
-            if name == "g" and value.name == "step_function":
-                raise ValueError("SNU: g must have a slope of its own, got step_function")
+        elif name == "g":
+            value = activations._with_slope(value, "SNU", name)
         elif name == "lateral_inhibition":
             value = ops._inhibition("SNU", value)
         super().__setattr__(name, value)

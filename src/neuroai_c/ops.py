@@ -81,9 +81,7 @@ def _unit(where, kernel, bias, recurrent_kernel, decay, activation, g, lateral_i
         y_0 = checks.real(where, "initial_state y_0", initial_state[0], dtype)
         V_0 = checks.real(where, "initial_state V_0", initial_state[1], dtype)
     h = activations.get(activation, where, "activation")
-    g = activations.get(g, where, "g")
-    if g.name == "step_function":
-        raise ValueError(f"{where}: g must have a slope of its own, got step_function")
+    g = activations._with_slope(g, where, "g")
     return dtype, (
         kernel,
         checks.real(where, "bias", bias, dtype),
