@@ -26,46 +26,48 @@
 
 #include <math.h>
 
-/* e^z for z <= 0, within 2 units in the last place (float32: 2e-7 relative); not
- * below e^REAL_EXP_LOWEST.  z = n ln 2 + r and e^z = 2^n e^r: adding 1.5 2^mantissa
- * rounds to the integer n and leaves it in the lowest bits, from where it moves into
- * the exponent; e^r is its Taylor series. */
-INLINE real exp_negative(real z)
-{
-    static const real inverse_factorial[] = {
-        1, 1, (real)(1.0 / 2), (real)(1.0 / 6), (real)(1.0 / 24), (real)(1.0 / 120),
-        (real)(1.0 / 720), (real)(1.0 / 5040), (real)(1.0 / 40320), (real)(1.0 / 362880),
-        (real)(1.0 / 3628800), (real)(1.0 / 39916800), (real)(1.0 / 479001600),
-        (real)(1.0 / 6227020800),
-    };
-    const real round = (real)((real_bits)3 << (REAL_MANTISSA - 1));
-    real n, r, sum, scale;
-    real_bits bits;
+INLINE real magnitude(real x) { return real_fabs(x); }
 
-    z = z < (real)REAL_EXP_LOWEST ? (real)REAL_EXP_LOWEST : z;
-    n = z * (real)1.44269504088896340736 + round;
-    memcpy(&bits, &n, sizeof bits);
-    n -= round;
-    r = z - n * (real)REAL_LN2_HIGH - n * (real)REAL_LN2_LOW;
-    sum = inverse_factorial[REAL_EXP_TERMS];
-    for (int k = REAL_EXP_TERMS - 1; k >= 0; k--) {
-        sum = sum * r + inverse_factorial[k];
-    }
+/* e^z for z from REAL_EXP_LOWEST to 0, within 2 units in the last place (float32: 2e-7
+ * relative).  z = n ln 2 + r and e^z = 2^n e^r: adding 1.5 2^mantissa rounds to the integer n
+ * and leaves it in the lowest bits, from where it moves into the exponent; e^r is its Taylor
+ * series, in pairs of terms that do not wait for each other. */
+INLINE real exp_in_range(real z)
+{
+    const real round = (real)((real_bits)3 << (REAL_MANTISSA - 1));
+    const real whole = z * (real)1.44269504088896340736 + round;
+    const real n = whole - round, r = z - n * (real)REAL_LN2_HIGH - n * (real)REAL_LN2_LOW;
+    const real r2 = r * r, r4 = r2 * r2;
+    real sum = (real)(1.0 / 24) + (real)(1.0 / 120) * r +
+               ((real)(1.0 / 720) + (real)(1.0 / 5040) * r) * r2;
+    real_bits bits;
+    real scale;
+
+#ifdef NEUROAI_FLOAT64
+    sum += ((1.0 / 40320) + (1.0 / 362880) * r + ((1.0 / 3628800) + (1.0 / 39916800) * r) * r2 +
+            ((1.0 / 479001600) + (1.0 / 6227020800) * r) * r4) * r4;
+#endif
+    sum = sum * r4 + ((real)(1.0 / 2) + (real)(1.0 / 6) * r) * r2 + r + 1;
+    memcpy(&bits, &whole, sizeof bits);
     bits = (bits << REAL_MANTISSA) + ((real_bits)REAL_BIAS << REAL_MANTISSA);
     memcpy(&scale, &bits, sizeof scale);
     return sum * scale;
+}
+
+/* e^z for z <= 0, not below e^REAL_EXP_LOWEST */
+INLINE real exp_negative(real z)
+{
+    return exp_in_range(z < (real)REAL_EXP_LOWEST ? (real)REAL_EXP_LOWEST : z);
 }
 
 /* e^z for z <= 0, but 0 where that is below e^REAL_EXP_CUT: far less than a slope can be told
  * from 0 by 1 - tanh(x)^2, and its products would be subnormal numbers, which are slow */
 INLINE real exp_cut(real z)
 {
-    const real e = exp_negative(z);
+    const real e = exp_in_range(z);
 
     return z < (real)REAL_EXP_CUT ? 0 : e;
 }
-
-INLINE real magnitude(real x) { return x < 0 ? -x : x; }
 
 INLINE real value_of(const Function f, real alpha, real x)
 {

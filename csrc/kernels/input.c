@@ -38,6 +38,33 @@ INLINE ptrdiff_t offset(ptrdiff_t k, const ptrdiff_t vecs, ptrdiff_t last)
  * cache while all steps pick theirs. */
 enum { CHUNK = 64 };
 
+#if defined(NEUROAI_AVX512)
+
+/* Of up to CHUNK events their spikes of up to 32 steps: bit e of picked[t] is bit t of event e. */
+static void pick(uint64_t picked[32], const uint32_t *mask, ptrdiff_t count, ptrdiff_t size,
+                 ptrdiff_t steps)
+{
+    uint32_t masks[CHUNK] = {0};
+    __m512i four[CHUNK / 16];
+
+    for (ptrdiff_t e = 0; e < count; e++) {
+        masks[e] = mask[e * size];
+    }
+    for (int k = 0; k < CHUNK / 16; k++) {
+        four[k] = _mm512_loadu_si512(masks + 16 * k);
+    }
+    for (ptrdiff_t t = 0; t < steps; t++) {
+        const __m512i bit = _mm512_set1_epi32((int)(UINT32_C(1) << t));
+
+        picked[t] = 0;
+        for (int k = 0; k < CHUNK / 16; k++) {
+            picked[t] |= (uint64_t)_mm512_test_epi32_mask(four[k], bit) << 16 * k;
+        }
+    }
+}
+
+#else
+
 /* of 32 words, bits of k with that of j set for bits of k | j without */
 INLINE void swap_bits(uint64_t word[32], const int j, const uint64_t low)
 {
@@ -51,13 +78,18 @@ INLINE void swap_bits(uint64_t word[32], const int j, const uint64_t low)
     }
 }
 
-/* Of up to CHUNK events their spikes of 32 steps: bit e of picked[t] is bit t of event e.
- * Two matrices of 32 x 32 bits, one in each half of the words, are transposed. */
-static void pick(uint64_t picked[32], const uint32_t *mask, ptrdiff_t count, ptrdiff_t size)
+/* as above: two matrices of 32 x 32 bits, one in each half of the words, are transposed */
+static void pick(uint64_t picked[32], const uint32_t *mask, ptrdiff_t count, ptrdiff_t size,
+                 ptrdiff_t steps)
 {
+    uint32_t masks[CHUNK] = {0};
+
+    (void)steps;
+    for (ptrdiff_t e = 0; e < count; e++) {
+        masks[e] = mask[e * size];
+    }
     for (ptrdiff_t e = 0; e < 32; e++) {
-        picked[e] = (e < count ? mask[e * size] : 0) |
-                    (uint64_t)(e + 32 < count ? mask[(e + 32) * size] : 0) << 32;
+        picked[e] = masks[e] | (uint64_t)masks[e + 32] << 32;
     }
     swap_bits(picked, 16, UINT64_C(0x0000ffff0000ffff));
     swap_bits(picked, 8, UINT64_C(0x00ff00ff00ff00ff));
@@ -66,20 +98,20 @@ static void pick(uint64_t picked[32], const uint32_t *mask, ptrdiff_t count, ptr
     swap_bits(picked, 1, UINT64_C(0x5555555555555555));
 }
 
-/* V (steps, m) += the rows that are picked, of a block; vecs is a constant where this is inlined */
+#endif
+
+/* V (steps, m) = the rows that are picked, or += where `add`, of a block; vecs is a constant
+ * where this is inlined */
 INLINE void pick_block(real *V, ptrdiff_t m, const real *const rows[CHUNK],
-                       const uint64_t picked[32], ptrdiff_t steps, Block block,
+                       const uint64_t picked[32], ptrdiff_t steps, int add, Block block,
                        const ptrdiff_t vecs)
 {
     V += block.begin;
     for (ptrdiff_t t = 0; t < steps; t++, V += m) {
         vec sum[BLOCK];
 
-        if (!picked[t]) {
-            continue;
-        }
         for (ptrdiff_t k = 0; k < vecs; k++) {
-            sum[k] = vec_load(V + offset(k, vecs, block.last));
+            sum[k] = add ? vec_load(V + offset(k, vecs, block.last)) : (vec){0};
         }
         for (uint64_t mask = picked[t]; mask; mask &= mask - 1) {
             const real *row = rows[__builtin_ctzll(mask)] + block.begin;
@@ -95,9 +127,12 @@ INLINE void pick_block(real *V, ptrdiff_t m, const real *const rows[CHUNK],
 }
 
 static void pick_short(real *V, ptrdiff_t m, const real *const rows[CHUNK],
-                       const uint64_t picked[32], ptrdiff_t steps)
+                       const uint64_t picked[32], ptrdiff_t steps, int add)
 {
     for (ptrdiff_t t = 0; t < steps; t++, V += m) {
+        for (ptrdiff_t j = 0; j < m && !add; j++) {
+            V[j] = 0;
+        }
         for (uint64_t mask = picked[t]; mask; mask &= mask - 1) {
             const real *row = rows[__builtin_ctzll(mask)];
 
@@ -109,18 +144,18 @@ static void pick_short(real *V, ptrdiff_t m, const real *const rows[CHUNK],
 }
 
 static void picked_forward(real *V, ptrdiff_t m, const real *const rows[CHUNK],
-                           const uint64_t *picked, ptrdiff_t steps)
+                           const uint64_t *picked, ptrdiff_t steps, int add)
 {
     for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
         const Block block = input_block(k, m);
 
         switch (block.vecs) {
         case 0:
-            pick_short(V, m, rows, picked, steps);
+            pick_short(V, m, rows, picked, steps, add);
             break;
 #define CASE(n) \
         case n: \
-            pick_block(V, m, rows, picked, steps, block, n); \
+            pick_block(V, m, rows, picked, steps, add, block, n); \
             break;
         CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 #undef CASE
@@ -128,12 +163,12 @@ static void picked_forward(real *V, ptrdiff_t m, const real *const rows[CHUNK],
     }
 }
 
-/* V (T, m) += the rows of W that a sample's events say */
+/* V (T, m) = the rows of W that a sample's events say */
 static void events_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, const Spikes *x,
                            ptrdiff_t s)
 {
     const ptrdiff_t size = 1 + x->words, events = x->first[s + 1] - x->first[s];
-    const ptrdiff_t chunks = (events + CHUNK - 1) / CHUNK;
+    const ptrdiff_t chunks = events > CHUNK ? (events + CHUNK - 1) / CHUNK : 1;
 
     for (ptrdiff_t chunk = 0; chunk < chunks; chunk++) {
         const ptrdiff_t begin = events * chunk / chunks;
@@ -148,13 +183,13 @@ static void events_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, con
             const ptrdiff_t rest = x->T - 32 * word, steps = rest < 32 ? rest : 32;
             uint64_t picked[32];
 
-            pick(picked, event + 1 + word, count, size);
-            picked_forward(V + 32 * word * m, m, rows, picked, steps);
+            pick(picked, event + 1 + word, count, size, steps);
+            picked_forward(V + 32 * word * m, m, rows, picked, steps, chunk > 0);
         }
     }
 }
 
-/* V (rows, m) += the rows of W that the bits say */
+/* V (rows, m) = the rows of W that the bits say */
 static void fired_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, Input x,
                           ptrdiff_t rows, ptrdiff_t N)
 {
@@ -165,32 +200,41 @@ static void fired_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, Inpu
         for (ptrdiff_t i = 0; i < count; i++) {
             of[i] = W + (c * CHUNK + i) * w;
         }
-        picked_forward(V, m, of, x.fired + c * x.apart, rows);
+        picked_forward(V, m, of, x.fired + c * x.apart, rows, c > 0);
+    }
+}
+
+static void input_prefetch(Input x, ptrdiff_t b, ptrdiff_t B)
+{
+    if (!x.spikes || !x.samples) {
+        return;
+    }
+    if (b < B) {
+        spikes_prefetch(x.spikes, x.samples[b]);
+    }
+    if (b + 1 < B) {
+        __builtin_prefetch(x.spikes->first + x.samples[b + 1]);
     }
 }
 
 static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_t w,
                           ptrdiff_t B, ptrdiff_t T, ptrdiff_t N)
 {
-    memset(V, 0, (size_t)(B * T * m) * sizeof *V);
-
     if (x.fired) {
         fired_forward(V, m, W, w, x, B * T, N);
         return;
     }
     if (x.values && !x.samples) {
-        matmul(V, m, x.values, x.n, 1, W, w, B * T, N, m);
+        matmul(V, m, x.values, x.n, 1, W, w, B * T, N, m, 0);
         return;
     }
     for (ptrdiff_t b = 0; b < B; b++, V += T * m) {
         const ptrdiff_t s = x.samples ? x.samples[b] : b;
 
         if (x.values) {
-            matmul(V, m, x.values + s * T * x.n, x.n, 1, W, w, T, N, m);
+            matmul(V, m, x.values + s * T * x.n, x.n, 1, W, w, T, N, m, 0);
         } else {
-            if (x.samples && b + 1 < B) {
-                spikes_prefetch(x.spikes, x.samples[b + 1]);
-            }
+            input_prefetch(x, b + 1, B);
             events_forward(V, m, W, w, x.spikes, s);
         }
     }
@@ -356,7 +400,7 @@ static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdif
         return;
     }
     if (x.values && !x.samples) {
-        matmul(dW + first * w, w, x.values + first, 1, x.n, D, m, last - first, B * T, m);
+        matmul(dW + first * w, w, x.values + first, 1, x.n, D, m, last - first, B * T, m, 1);
         return;
     }
     for (ptrdiff_t b = 0; b < B; b++, D += T * m) {
@@ -364,7 +408,7 @@ static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdif
 
         if (x.values) {
             matmul(dW + first * w, w, x.values + s * T * x.n + first, 1, x.n, D, m,
-                   last - first, T, m);
+                   last - first, T, m, 1);
         } else {
             events_backward(dW, w, x.spikes, s, D, m, first, last);
         }

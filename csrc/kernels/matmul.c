@@ -1,10 +1,10 @@
 /* Matrix products.
  *
- *     C_ij += sum_k A_ik B_kj         k rising, one accumulator an output
+ *     C_ij = [C_ij +] sum_k A_ik B_kj         k rising, one accumulator an output
  *
- * Up to MATMUL_ROWS x 2 vectors of outputs are held in registers while k runs.
- * Columns that do not fill a vector go through a panel of B that is filled up with
- * zeros.
+ * Up to MATMUL_ROWS x MATMUL_VECS vectors of outputs are held in registers while k runs; rows are
+ * cut into blocks of nearly the same number.  Columns that do not fill a vector go through a
+ * panel of B that is filled up with zeros.
  */
 #include "neuroai.h"
 
@@ -12,25 +12,25 @@ enum { PANEL = 256 };                   /* rows of a panel */
 
 /* rows and vecs are constants where this is inlined: the loops over them unroll */
 INLINE void matmul_block(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t ak,
-                         const real *B, ptrdiff_t bk,
-                         const ptrdiff_t rows, ptrdiff_t inner, const ptrdiff_t vecs)
+                         const real *B, ptrdiff_t bk, ptrdiff_t inner, int add,
+                         const ptrdiff_t rows, const ptrdiff_t vecs)
 {
-    vec sum[MATMUL_ROWS][2];
+    vec sum[MATMUL_ROWS][MATMUL_VECS];
 
     for (ptrdiff_t i = 0; i < rows; i++) {
         for (ptrdiff_t j = 0; j < vecs; j++) {
-            sum[i][j] = vec_load(C + i * ci + j * LANES);
+            sum[i][j] = add ? vec_load(C + i * ci + j * LANES) : (vec){0};
         }
     }
-    for (ptrdiff_t k = 0; k < inner; k++) {
-        vec b[2];
+    for (ptrdiff_t k = 0; k < inner; k++, A += ak, B += bk) {
+        vec b[MATMUL_VECS];
 
         for (ptrdiff_t j = 0; j < vecs; j++) {
-            b[j] = vec_load(B + k * bk + j * LANES);
+            b[j] = vec_load(B + j * LANES);
         }
         for (ptrdiff_t i = 0; i < rows; i++) {
             for (ptrdiff_t j = 0; j < vecs; j++) {
-                sum[i][j] += A[i * ai + k * ak] * b[j];
+                sum[i][j] += A[i * ai] * b[j];
             }
         }
     }
@@ -44,30 +44,40 @@ INLINE void matmul_block(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptr
 /* vecs of columns, for all rows */
 INLINE void matmul_columns(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t ak,
                            const real *B, ptrdiff_t bk,
-                           ptrdiff_t rows, ptrdiff_t inner, const ptrdiff_t vecs)
+                           ptrdiff_t rows, ptrdiff_t inner, int add, const ptrdiff_t vecs)
 {
-    ptrdiff_t i = 0;
+    const ptrdiff_t blocks = (rows + MATMUL_ROWS - 1) / MATMUL_ROWS;
 
-    for (; i + MATMUL_ROWS <= rows; i += MATMUL_ROWS) {
-        matmul_block(C + i * ci, ci, A + i * ai, ai, ak, B, bk, MATMUL_ROWS, inner, vecs);
-    }
-    for (; i + 2 <= rows; i += 2) {
-        matmul_block(C + i * ci, ci, A + i * ai, ai, ak, B, bk, 2, inner, vecs);
-    }
-    for (; i < rows; i++) {
-        matmul_block(C + i * ci, ci, A + i * ai, ai, ak, B, bk, 1, inner, vecs);
+    for (ptrdiff_t k = 0; k < blocks; k++) {
+        const ptrdiff_t i = rows * k / blocks;
+
+        switch (rows * (k + 1) / blocks - i) {
+#define CASE(n) \
+        case n: \
+            matmul_block(C + i * ci, ci, A + i * ai, ai, ak, B, bk, inner, add, n, vecs); \
+            break;
+        CASE(1) CASE(2) CASE(3) CASE(4)
+#if MATMUL_ROWS > 4
+        CASE(5) CASE(6)
+#endif
+#if MATMUL_ROWS > 6
+        CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14) CASE(15) CASE(16)
+#endif
+#undef CASE
+        }
     }
 }
 
 /* cols < LANES columns, for all rows */
 static void matmul_tail(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t ak,
                         const real *B, ptrdiff_t bk,
-                        ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t cols)
+                        ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t cols, int add)
 {
     real panel[PANEL * LANES] = {0}, part[MATMUL_ROWS * LANES] = {0};
 
-    for (ptrdiff_t begin = 0; begin < inner; begin += PANEL) {
+    for (ptrdiff_t begin = 0; begin == 0 || begin < inner; begin += PANEL) {
         const ptrdiff_t count = inner - begin < PANEL ? inner - begin : PANEL;
+        const int goes_on = add || begin > 0;
 
         for (ptrdiff_t k = 0; k < count; k++) {
             for (ptrdiff_t j = 0; j < cols; j++) {
@@ -77,13 +87,13 @@ static void matmul_tail(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrd
         for (ptrdiff_t i = 0; i < rows; i += MATMUL_ROWS) {
             const ptrdiff_t now = rows - i < MATMUL_ROWS ? rows - i : MATMUL_ROWS;
 
-            for (ptrdiff_t r = 0; r < now; r++) {
+            for (ptrdiff_t r = 0; r < now && goes_on; r++) {
                 for (ptrdiff_t j = 0; j < cols; j++) {
                     part[r * LANES + j] = C[(i + r) * ci + j];
                 }
             }
             matmul_columns(part, LANES, A + i * ai + begin * ak, ai, ak, panel, LANES,
-                           now, count, 1);
+                           now, count, goes_on, 1);
             for (ptrdiff_t r = 0; r < now; r++) {
                 for (ptrdiff_t j = 0; j < cols; j++) {
                     C[(i + r) * ci + j] = part[r * LANES + j];
@@ -95,18 +105,20 @@ static void matmul_tail(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrd
 
 static void matmul(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t ak,
                    const real *B, ptrdiff_t bk,
-                   ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t cols)
+                   ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t cols, int add)
 {
     ptrdiff_t j = 0;
 
-    for (; j + 2 * LANES <= cols; j += 2 * LANES) {
-        matmul_columns(C + j, ci, A, ai, ak, B + j, bk, rows, inner, 2);
+#if MATMUL_VECS > 1
+    for (; j + MATMUL_VECS * LANES <= cols; j += MATMUL_VECS * LANES) {
+        matmul_columns(C + j, ci, A, ai, ak, B + j, bk, rows, inner, add, MATMUL_VECS);
     }
+#endif
     for (; j + LANES <= cols; j += LANES) {
-        matmul_columns(C + j, ci, A, ai, ak, B + j, bk, rows, inner, 1);
+        matmul_columns(C + j, ci, A, ai, ak, B + j, bk, rows, inner, add, 1);
     }
     if (j < cols) {
-        matmul_tail(C + j, ci, A, ai, ak, B + j, bk, rows, inner, cols - j);
+        matmul_tail(C + j, ci, A, ai, ak, B + j, bk, rows, inner, cols - j, add);
     }
 }
 

@@ -25,11 +25,11 @@
 
 /* ---- matrix products: matmul.c ------------------------------------------ */
 
-/* C (rows, cols) += A (rows, inner) B (inner, cols); rows of C lie ci apart, those
- * of B bk, and A (i, k) is A[i * ai + k * ak]: with ai = 1 this is A^T B. */
+/* C (rows, cols) = A (rows, inner) B (inner, cols), or += where `add`; rows of C lie ci apart,
+ * those of B bk, and A (i, k) is A[i * ai + k * ak]: with ai = 1 this is A^T B. */
 static void matmul(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t ak,
                    const real *B, ptrdiff_t bk,
-                   ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t cols);
+                   ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t cols, int add);
 
 /* At (cols, rows) = A^T for the rows from first to last of A (rows, cols); rows of At lie
  * at apart, those of A ai */
@@ -54,6 +54,10 @@ typedef struct {
 /* fired of y (rows, n), which is 0 or 1, from rows first to last; returns how many are 1 */
 static ptrdiff_t input_fired(uint64_t *fired, ptrdiff_t apart, const real *y, ptrdiff_t n,
                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t N);
+
+/* asks for the events of sample b, and where those of the one behind it are: with an order of
+ * samples the processor cannot know what comes next */
+static void input_prefetch(Input x, ptrdiff_t b, ptrdiff_t B);
 
 /* V (B, T, m) = x W, of the first m columns of W (N, w) */
 static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_t w,
@@ -125,13 +129,14 @@ typedef struct {
     const real *y_0, *V_0;              /* (B, m) initial state, or NULL: zeros */
 } Unit;
 
-/* V (B, T, m) holds x W and becomes g(a); y (B, T, m) = h(V - b).
- * Steps t = 0..T-1 are taken in turn.  A step works on the samples from first to
- * last; under BATCH_INHIBITION step t - 1 of all samples has to be there.
+/* V (B, T, m) holds x W and becomes g(a); y (B, T, m) = h(V - b), of the samples from first to
+ * last.  Steps are taken in rising order, here those from begin to end.  Under BATCH_INHIBITION
+ * the step before of all samples has to be there: who takes a part of them takes step by step.
  * peak (T + 1, B), inhibited only: row t is the maximum of y_{t-1}, a sample; row 0,
  * of the initial state, is there before (snu_peaks of no steps). */
-static void snu_forward_step(real *y, real *V, real *peak, const Unit *unit, ptrdiff_t t,
-                             ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
+static void snu_forward(real *y, real *V, real *peak, const Unit *unit,
+                        ptrdiff_t begin, ptrdiff_t end, ptrdiff_t first, ptrdiff_t last,
+                        ptrdiff_t B, ptrdiff_t T);
 
 /* peak (T + 1, B) of the samples from first to last */
 static void snu_peaks(real *peak, const real *y, const Unit *unit, ptrdiff_t T,
@@ -153,11 +158,11 @@ typedef struct {
     const real *dy_T, *dV_T;            /* (B, m) by the final states, or NULL: zeros */
 } Upstream;
 
-/* Steps t = T-1..0 are taken in turn, then snu_backward_finish where there is an
- * initial state; samples and BATCH_INHIBITION as going forward. */
-static void snu_backward_step(const Backward *out, Upstream e, const real *y, const real *V,
-                              const real *peak, const Unit *unit, ptrdiff_t t,
-                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
+/* Steps are taken in falling order, here from end - 1 to begin, then snu_backward_finish where
+ * there is an initial state; samples and BATCH_INHIBITION as going forward. */
+static void snu_backward(const Backward *out, Upstream e, const real *y, const real *V,
+                         const real *peak, const Unit *unit, ptrdiff_t begin, ptrdiff_t end,
+                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
 static void snu_backward_finish(const Backward *out, Upstream e, const real *peak,
                                 const Unit *unit, ptrdiff_t first, ptrdiff_t last,
                                 ptrdiff_t B, ptrdiff_t T);

@@ -19,10 +19,10 @@ typedef uint64_t real_bits;             /* as wide as a real */
 #define REAL_BIAS 1023                  /* of the exponent */
 #define REAL_EXP_LOWEST -708.0          /* exp of less is subnormal */
 #define REAL_EXP_CUT -350.0
-#define REAL_EXP_TERMS 13               /* Taylor: |r|^14 / 14! < 5e-18 for |r| < ln 2 / 2 */
 #define REAL_LN2_HIGH 0x1.62e42fefa38p-1        /* n * this is exact for |n| < 1100 */
 #define REAL_LN2_LOW 0x1.ef35793c7673p-45
 #define real_sqrt sqrt
+#define real_fabs fabs
 #define real_tanh tanh
 
 #else
@@ -34,10 +34,10 @@ typedef uint32_t real_bits;
 #define REAL_BIAS 127
 #define REAL_EXP_LOWEST -87.0f
 #define REAL_EXP_CUT -41.0f           /* 1.6e-18 */
-#define REAL_EXP_TERMS 7                /* |r|^8 / 8! < 6e-9 */
 #define REAL_LN2_HIGH 0x1.62e4p-1f
 #define REAL_LN2_LOW 0x1.7f7d1cp-20f
 #define real_sqrt sqrtf
+#define real_fabs fabsf
 #define real_tanh tanhf
 
 #endif

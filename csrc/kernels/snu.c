@@ -82,54 +82,78 @@ static real inhibitor(const real *peak, const Unit *unit, ptrdiff_t b, ptrdiff_t
 
 /* ---- forward ------------------------------------------------------------------- */
 
+/* whether a step of all samples comes before the next step of any: the product with R is one
+ * for all of them, and inhibition over the batch needs them all */
+static int goes_by_step(const Unit *unit)
+{
+    return unit->R || unit->inhibition == BATCH_INHIBITION;
+}
+
 /* h, g and inhibited are constants where this is inlined */
-INLINE void forward_rows(real *y, real *V, real *peak, const Unit *unit, ptrdiff_t t,
-                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T,
-                         const Function h, const Function g, const int inhibited)
+INLINE void forward_row(real *y, real *V, real *peak, const Unit *unit, ptrdiff_t t, ptrdiff_t b,
+                        real most, ptrdiff_t B, ptrdiff_t T,
+                        const Function h, const Function g, const int inhibited)
 {
     const ptrdiff_t m = unit->m;
     const State before = state_before(y, V, unit, t, T);
     const real *bias = unit->b, *d = unit->d;
     const real alpha_h = alpha_of(unit->h.f, unit->h.alpha);
     const real alpha_g = alpha_of(unit->g.f, unit->g.alpha);
-    real most = 0;
+    const real *y_p = before.y + b * before.apart, *V_p = before.V + b * before.apart;
+    real *y_t = y + (b * T + t) * m, *V_t = V + (b * T + t) * m;
 
-    for (ptrdiff_t b = first; b < last; b++) {
-        const real *y_p = before.y + b * before.apart;
-        const real *V_p = before.V + b * before.apart;
-        real *y_t = y + (b * T + t) * m, *V_t = V + (b * T + t) * m;
+    INDEPENDENT
+    for (ptrdiff_t j = 0; j < m; j++) {
+        const real r = 1 - (inhibited ? most : y_p[j]);
 
-        if (inhibited && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
-            most = inhibitor(peak + t * B, unit, b, B);
+        V_t[j] = value_of(g, alpha_g, V_t[j] + d[j] * V_p[j] * r);
+        y_t[j] = value_of(h, alpha_h, V_t[j] - bias[j]);
+    }
+    if (inhibited) {
+        peak[(t + 1) * B + b] = maximum(y_t, unit->M);
+    }
+}
+
+INLINE void forward_rows(real *y, real *V, real *peak, const Unit *unit,
+                         ptrdiff_t begin, ptrdiff_t end, ptrdiff_t first, ptrdiff_t last,
+                         ptrdiff_t B, ptrdiff_t T,
+                         const Function h, const Function g, const int inhibited)
+{
+    const ptrdiff_t m = unit->m, M = unit->M;
+
+    for (ptrdiff_t b = first; b < last && !goes_by_step(unit); b++) {
+        for (ptrdiff_t t = begin; t < end; t++) {
+            const real most = inhibited ? inhibitor(peak + t * B, unit, b, B) : 0;
+
+            forward_row(y, V, peak, unit, t, b, most, B, T, h, g, inhibited);
         }
-        INDEPENDENT
-        for (ptrdiff_t j = 0; j < m; j++) {
-            const real r = 1 - (inhibited ? most : y_p[j]);
+    }
+    for (ptrdiff_t t = begin; t < end && goes_by_step(unit); t++) {
+        const State before = state_before(y, V, unit, t, T);
+        real most = 0;
 
-            V_t[j] = value_of(g, alpha_g, V_t[j] + d[j] * V_p[j] * r);
-            y_t[j] = value_of(h, alpha_h, V_t[j] - bias[j]);
+        if (unit->R && (t > 0 || unit->y_0)) {
+            matmul(V + (first * T + t) * m, T * m, before.y + first * before.apart, before.apart,
+                   1, unit->R, M, last - first, M, M, 1);
         }
-        if (inhibited) {
-            peak[(t + 1) * B + b] = maximum(y_t, unit->M);
+        for (ptrdiff_t b = first; b < last; b++) {
+            if (inhibited && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
+                most = inhibitor(peak + t * B, unit, b, B);
+            }
+            forward_row(y, V, peak, unit, t, b, most, B, T, h, g, inhibited);
         }
     }
 }
 
-static void snu_forward_step(real *y, real *V, real *peak, const Unit *unit, ptrdiff_t t,
-                             ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
+static void snu_forward(real *y, real *V, real *peak, const Unit *unit,
+                        ptrdiff_t begin, ptrdiff_t end, ptrdiff_t first, ptrdiff_t last,
+                        ptrdiff_t B, ptrdiff_t T)
 {
-    const ptrdiff_t m = unit->m, M = unit->M;
-    const State before = state_before(y, V, unit, t, T);
-
-    if (unit->R && (t > 0 || unit->y_0)) {
-        matmul(V + (first * T + t) * m, T * m, before.y + first * before.apart, before.apart, 1,
-               unit->R, M, last - first, M, M);
-    }
 #define ROWS(h, g) \
     if (unit->inhibition) { \
-        forward_rows(y, V, peak, unit, t, first, last, B, T, h, g, 1); \
+        forward_rows(y, V, peak, unit, begin, end, first, last, B, T, h, g, 1); \
     } else { \
-        forward_rows(y, V, peak, unit, t, first, last, B, T, h, g, 0); \
+        forward_rows(y, V, peak, unit, begin, end, first, last, B, T, h, g, 0); \
     } \
     break;
 #define FOR_EVERY_G(h) \
@@ -214,59 +238,11 @@ static void hand_back(const Backward *out, const real *D, const real *y_p, const
     }
 }
 
-/* h (the surrogate, where h is the step), g and inhibited are constants where this is inlined */
-INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const real *V,
-                          const real *peak, const Unit *unit, ptrdiff_t t,
-                          ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T,
-                          const int is_step, const Function h, const Function g,
-                          const int inhibited)
-{
-    const ptrdiff_t m = unit->m, row = (t + 1) * B;     /* of peak, pull and ties: y_t's */
-    const int is_last = t == T - 1, prepared = unit->R != NULL || (is_last && e.dy_T);
-    const State before = state_before(y, V, unit, t, T);
-    const real *bias = unit->b, *d = unit->d;
-    const Function f = is_step ? unit->h.surrogate : unit->h.f;
-    const real alpha_h = alpha_of(f, unit->h.alpha);
-    const real alpha_g = alpha_of(unit->g.f, unit->g.alpha);
-    real most = 0, each = 0, most_before = 0;
-
-    for (ptrdiff_t b = first; b < last; b++) {
-        const ptrdiff_t here = (b * T + t) * m;
-        const real *y_t = y + here, *V_t = V + here;
-        const real *D_next = is_last ? unit->zeros : out->D + here + m;
-        const real *dV = is_last && e.dV_T ? e.dV_T + b * m : unit->zeros;
-        const real *e_t = prepared ? out->D + here : e.dy ? e.dy + here : unit->zeros;
-        real *D = out->D + here, *db = out->db + b * m;
-
-        if (inhibited && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
-            most_before = inhibitor(peak + t * B, unit, b, B);
-            most = is_last ? 0 : inhibitor(peak + row, unit, b, B);
-            each = is_last ? 0 : share(out->pull + row, out->ties + row, unit, b, B);
-        }
-        INDEPENDENT
-        for (ptrdiff_t j = 0; j < m; j++) {
-            const real r = 1 - (inhibited ? most : y_t[j]);
-            const real reset = inhibited ? (y_t[j] == most ? each : 0)
-                                         : -(d[j] * V_t[j] * D_next[j]);
-            const real slope = is_step ? surrogate_slope_of(h, alpha_h, V_t[j] - bias[j])
-                                       : slope_of(h, alpha_h, y_t[j]);
-            const real v = (e_t[j] + reset) * slope;
-
-            db[j] -= v;
-            D[j] = (v + d[j] * r * D_next[j] + dV[j]) * slope_of(g, alpha_g, V_t[j]);
-        }
-        if (out->dd || inhibited) {
-            hand_back(out, D, before.y + b * before.apart, before.V + b * before.apart,
-                      most_before, unit, t, b, B);
-        }
-    }
-}
-
 /* `to` = `from`, or zeros where that is NULL */
 static void copy_or_zero(real *to, const real *from, ptrdiff_t n)
 {
     if (from) {
-        memcpy(to, from, (size_t)n * sizeof *to);
+        memmove(to, from, (size_t)n * sizeof *to);      /* they may be the same */
     } else {
         memset(to, 0, (size_t)n * sizeof *to);
     }
@@ -278,6 +254,9 @@ static void backward_prepare(const Backward *out, Upstream e, const Unit *unit, 
 {
     const ptrdiff_t m = unit->m, M = unit->M, start = (first * T + t) * m;
 
+    if (!unit->R && !(t == T - 1 && e.dy_T)) {
+        return;
+    }
     for (ptrdiff_t b = first; b < last; b++) {
         const ptrdiff_t here = (b * T + t) * m;
 
@@ -288,30 +267,95 @@ static void backward_prepare(const Backward *out, Upstream e, const Unit *unit, 
     }
     if (unit->R && t < T - 1) {
         matmul(out->D + start, T * m, out->D + start + m, T * m, 1, unit->Rt, M,
-               last - first, M, M);
+               last - first, M, M, 1);
     }
 }
 
-static void snu_backward_step(const Backward *out, Upstream e, const real *y, const real *V,
-                              const real *peak, const Unit *unit, ptrdiff_t t,
-                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
+/* h (the surrogate, where h is the step), g and inhibited are constants where this is inlined;
+ * `most` is the maximum of y_t that inhibits, `each` what those that attain it get */
+INLINE void backward_row(const Backward *out, Upstream e, const real *y, const real *V,
+                         const Unit *unit, ptrdiff_t t, ptrdiff_t b, real most, real each,
+                         ptrdiff_t T, const int is_step, const Function h, const Function g,
+                         const int inhibited)
+{
+    const ptrdiff_t m = unit->m, here = (b * T + t) * m;
+    const int is_last = t == T - 1, prepared = unit->R || (is_last && e.dy_T);
+    const real *bias = unit->b, *d = unit->d;
+    const real alpha_h = alpha_of(is_step ? unit->h.surrogate : unit->h.f, unit->h.alpha);
+    const real alpha_g = alpha_of(unit->g.f, unit->g.alpha);
+    const real *y_t = y + here, *V_t = V + here;
+    const real *D_next = is_last ? unit->zeros : out->D + here + m;
+    const real *dV = is_last && e.dV_T ? e.dV_T + b * m : unit->zeros;
+    const real *e_t = prepared ? out->D + here : e.dy ? e.dy + here : unit->zeros;
+    real *D = out->D + here, *db = out->db + b * m;
+
+    INDEPENDENT
+    for (ptrdiff_t j = 0; j < m; j++) {
+        const real r = 1 - (inhibited ? most : y_t[j]);
+        const real reset = inhibited ? (y_t[j] == most ? each : 0) : -(d[j] * V_t[j] * D_next[j]);
+        const real slope = is_step ? surrogate_slope_of(h, alpha_h, V_t[j] - bias[j])
+                                   : slope_of(h, alpha_h, y_t[j]);
+        const real v = (e_t[j] + reset) * slope;
+
+        db[j] -= v;
+        D[j] = (v + d[j] * r * D_next[j] + dV[j]) * slope_of(g, alpha_g, V_t[j]);
+    }
+}
+
+INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const real *V,
+                          const real *peak, const Unit *unit, ptrdiff_t begin, ptrdiff_t end,
+                          ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T,
+                          const int is_step, const Function h, const Function g,
+                          const int inhibited)
+{
+    const int by_step = goes_by_step(unit);
+    const ptrdiff_t samples = last - first, steps = end - begin;
+    real most = 0, each = 0, most_before = 0;
+
+    for (ptrdiff_t outer = 0; outer < (by_step ? steps : samples); outer++) {
+        if (by_step) {
+            backward_prepare(out, e, unit, end - 1 - outer, first, last, T);
+        }
+        for (ptrdiff_t inner = 0; inner < (by_step ? samples : steps); inner++) {
+            const ptrdiff_t b = first + (by_step ? inner : outer);
+            const ptrdiff_t t = end - 1 - (by_step ? outer : inner);
+            const ptrdiff_t row = (t + 1) * B;      /* of peak, pull and ties: y_t's */
+            const State before = state_before(y, V, unit, t, T);
+
+            if (!by_step) {
+                backward_prepare(out, e, unit, t, b, b + 1, T);
+            }
+            if (inhibited && (inner == 0 || unit->inhibition == SAMPLE_INHIBITION)) {
+                most_before = inhibitor(peak + t * B, unit, b, B);
+                most = t == T - 1 ? 0 : inhibitor(peak + row, unit, b, B);
+                each = t == T - 1 ? 0 : share(out->pull + row, out->ties + row, unit, b, B);
+            }
+            backward_row(out, e, y, V, unit, t, b, most, each, T, is_step, h, g, inhibited);
+            if (out->dd || inhibited) {
+                hand_back(out, out->D + (b * T + t) * unit->m, before.y + b * before.apart,
+                          before.V + b * before.apart, most_before, unit, t, b, B);
+            }
+        }
+    }
+}
+
+static void snu_backward(const Backward *out, Upstream e, const real *y, const real *V,
+                         const real *peak, const Unit *unit, ptrdiff_t begin, ptrdiff_t end,
+                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
     const ptrdiff_t m = unit->m;
 
-    if (t == T - 1) {
+    if (end == T) {
         copy_or_zero(out->db + first * m, NULL, (last - first) * m);
         if (out->dd) {
             copy_or_zero(out->dd + first * m, NULL, (last - first) * m);
         }
     }
-    if (unit->R || (t == T - 1 && e.dy_T)) {
-        backward_prepare(out, e, unit, t, first, last, T);
-    }
 #define ROWS(is_step, h, g) \
     if (unit->inhibition) { \
-        backward_rows(out, e, y, V, peak, unit, t, first, last, B, T, is_step, h, g, 1); \
+        backward_rows(out, e, y, V, peak, unit, begin, end, first, last, B, T, is_step, h, g, 1); \
     } else { \
-        backward_rows(out, e, y, V, peak, unit, t, first, last, B, T, is_step, h, g, 0); \
+        backward_rows(out, e, y, V, peak, unit, begin, end, first, last, B, T, is_step, h, g, 0); \
     } \
     break;
 #define FOR_EVERY_G(is_step, h) \
@@ -355,7 +399,7 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
     copy_or_zero(out->dy_0 + first * m, NULL, (last - first) * m);
     if (unit->R) {
         matmul(out->dy_0 + first * m, m, out->D + first * T * m, T * m, 1, unit->Rt, M,
-               last - first, M, M);
+               last - first, M, M, 1);
     }
     for (ptrdiff_t b = first; b < last; b++) {
         const real *D = out->D + b * T * m, *y_0 = unit->y_0 + b * m, *V_0 = unit->V_0 + b * m;
@@ -381,10 +425,11 @@ static void recurrent_backward(real *dR, const real *y, const real *D, const Uni
     for (ptrdiff_t b = 0; b < B; b++, y += T * m, D += T * m) {
         if (unit->y_0 && T > 0) {
             matmul(dR + first * M, M, unit->y_0 + b * m + first, 1, m, D, m,
-                   last - first, 1, M);
+                   last - first, 1, M, 1);
         }
         if (T > 1) {
-            matmul(dR + first * M, M, y + first, 1, m, D + m, m, last - first, T - 1, M);
+            matmul(dR + first * M, M, y + first, 1, m, D + m, m, last - first, T - 1, M,
+                   1);
         }
     }
 }

@@ -6,15 +6,21 @@
 
 #include <string.h>
 
+/* Of a product up to MATMUL_ROWS x MATMUL_VECS vectors are held in registers.  AVX-512 has 32 of
+ * them and multiplies by a number from memory in one instruction: with one vector a row there
+ * is no number to keep.  The others have 16. */
 #if defined(NEUROAI_AVX512)
 #define VEC_BYTES 64
-#define MATMUL_ROWS 8                   /* of a product held in registers: there are 32 */
+#define MATMUL_ROWS 16
+#define MATMUL_VECS 1
 #elif defined(NEUROAI_AVX2)
 #define VEC_BYTES 32
-#define MATMUL_ROWS 4                   /* there are 16 */
+#define MATMUL_ROWS 6
+#define MATMUL_VECS 2
 #else
 #define VEC_BYTES 16
 #define MATMUL_ROWS 4
+#define MATMUL_VECS 2
 #endif
 
 typedef real vec __attribute__((vector_size(VEC_BYTES)));

@@ -99,7 +99,9 @@ static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t 
         }
         layer->out = layer->kind == SNU && layer->sequences
                          ? layer->y : take(memory, &used, out, sizeof(real));
-        layer->dout = training ? take(memory, &used, out, sizeof(real)) : NULL;
+        /* a unit's gradient by a takes the place of that by its output, step by step */
+        layer->dout = !training ? NULL : layer->kind == SNU && layer->sequences
+                          ? layer->back.D : take(memory, &used, out, sizeof(real));
         layer->sums = take(memory, &used, B, sizeof(double));
     }
     return used;
@@ -148,6 +150,7 @@ static void snu_layer_forward(Layer *layer, Input x, Team *team, int alone, int 
     const int together = layer->unit.inhibition == BATCH_INHIBITION;
     ptrdiff_t begin = first, end = last;
     const int waits = steps_share(layer, alone, rank, &begin, &end, B);
+    const ptrdiff_t steps = waits ? 1 : T;
 
     input_forward(layer->V + first * T * m, m, input_from(x, first, T), W->w, W->apart,
                   last - first, T, layer->N);
@@ -157,8 +160,8 @@ static void snu_layer_forward(Layer *layer, Input x, Team *team, int alone, int 
     if (together) {
         team_barrier(team);
     }
-    for (ptrdiff_t t = 0; t < T && (waits || begin < end); t++) {
-        snu_forward_step(layer->y, layer->V, layer->peak, &layer->unit, t, begin, end, B, T);
+    for (ptrdiff_t t = 0; t < T; t += steps) {
+        snu_forward(layer->y, layer->V, layer->peak, &layer->unit, t, t + steps, begin, end, B, T);
         if (waits) {
             team_barrier(team);
         }
@@ -287,6 +290,7 @@ static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int
     const int together = layer->unit.inhibition == BATCH_INHIBITION;
     ptrdiff_t begin = first, end = last;
     const int waits = steps_share(layer, alone, rank, &begin, &end, B);
+    const ptrdiff_t steps = waits ? 1 : T;
     const Upstream e = {
         .dy = layer->sequences ? layer->dout : NULL,
         .dy_T = layer->sequences ? NULL : layer->dout,
@@ -295,9 +299,9 @@ static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int
     if (together) {
         team_barrier(team);
     }
-    for (ptrdiff_t t = T - 1; t >= 0 && (waits || begin < end); t--) {
-        snu_backward_step(&layer->back, e, layer->y, layer->V, layer->peak, &layer->unit,
-                          t, begin, end, B, T);
+    for (ptrdiff_t t = T; t > 0; t -= steps) {
+        snu_backward(&layer->back, e, layer->y, layer->V, layer->peak, &layer->unit,
+                     t - steps, t, begin, end, B, T);
         if (waits) {
             team_barrier(team);
         }
@@ -306,11 +310,10 @@ static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int
         team_barrier(team);
     }
     if (below) {
-        const ptrdiff_t n = below->unit.m, rows = (last - first) * T;
-        real *dx = below->dout + first * T * n;
+        const ptrdiff_t n = below->unit.m;
 
-        memset(dx, 0, (size_t)(rows * n) * sizeof *dx);
-        matmul(dx, n, layer->back.D + first * T * m, m, 1, layer->Wt, layer->wt, rows, M, n);
+        matmul(below->dout + first * T * n, n, layer->back.D + first * T * m, m, 1, layer->Wt,
+               layer->wt, (last - first) * T, M, n, 0);
     }
 }
 
@@ -371,13 +374,49 @@ typedef struct {
     atomic_int wild;                    /* told by any rank: some sum may not be finite */
 } Job;
 
+/* Samples that a rank takes forward and backward before it turns to the next ones: few, so that
+ * what they need stays in the core's first cache; all, where a step's product or maximum needs
+ * them at once. */
+enum { TILE_ROWS = 20 };
+
+static ptrdiff_t samples_at_once(const Network *net, ptrdiff_t most)
+{
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        const Unit *unit = &net->layers[l].unit;
+
+        if (net->layers[l].kind == SNU && (unit->R || unit->inhibition == BATCH_INHIBITION)) {
+            return most;
+        }
+    }
+    return net->T < TILE_ROWS ? TILE_ROWS / net->T : 1;
+}
+
+static void run_samples(Network *net, Run *run, Input x, ptrdiff_t start, Team *team, int rank,
+                        ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
+{
+    const int training = run->optimizer != NULL;
+    const ptrdiff_t P = network_outputs(net);
+
+    layers_forward(net, x, team, rank, first, last, B);
+    if (run->output) {
+        memcpy(run->output + (start + first) * P, last_layer(net)->out + first * P,
+               (size_t)((last - first) * P) * sizeof(real));
+    }
+    if (run->target) {
+        network_loss(net, run->target, x.samples, first, last, B, training);
+    }
+    if (training) {
+        layers_backward(net, team, rank, first, last, B);
+    }
+}
+
 static void run_rank(void *argument, Team *team, int rank, int ranks)
 {
     Job *job = argument;
     Network *net = job->net;
     Run *run = job->run;
     const int training = run->optimizer != NULL;
-    const ptrdiff_t P = network_outputs(net);
+    const ptrdiff_t tile = samples_at_once(net, run->batch);
     const int by_row = can_go_by_row(net, run);
     double step = run->step;
 
@@ -397,19 +436,16 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
         const Input x = input_from(run->x, start, 0);
         double loss = 0;
 
-        layers_forward(net, x, team, rank, first, last, B);
-        if (run->output) {
-            memcpy(run->output + (start + first) * P, last_layer(net)->out + first * P,
-                   (size_t)((last - first) * P) * sizeof(real));
-        }
-        if (run->target) {
-            network_loss(net, run->target, x.samples, first, last, B, training);
-        }
-        if (training) {
-            layers_backward(net, team, rank, first, last, B);
-            if (by_row && !layer_is_tame(net->layers, first, last, B, net->T)) {
-                atomic_store(&job->wild, 1);
+        for (ptrdiff_t begin = first, end; begin < last || begin == first; begin = end) {
+            end = begin + tile < last ? begin + tile : last;
+            input_prefetch(run->x, start + (end < last ? end : B + first), run->samples);
+            run_samples(net, run, x, start, team, rank, begin, end, B);
+            if (end == last) {
+                break;
             }
+        }
+        if (by_row && !layer_is_tame(net->layers, first, last, B, net->T)) {
+            atomic_store(&job->wild, 1);
         }
         team_barrier(team);
         for (ptrdiff_t b = 0; training && b < B; b++) {

@@ -110,7 +110,7 @@ static PyObject *py_matmul(PyObject *Py_UNUSED(module), PyObject *args)
 
     if ((C = new_zeros(&result, 2, shape))) {
         Py_BEGIN_ALLOW_THREADS
-        matmul(C, M, A, N, 1, W, M, B, N, M);
+        matmul(C, M, A, N, 1, W, M, B, N, M, 0);
         Py_END_ALLOW_THREADS
     }
     return result;
@@ -160,9 +160,7 @@ static PyObject *py_snu_forward(PyObject *Py_UNUSED(module), PyObject *args)
     if (inhibition) {
         snu_peaks(peak, NULL, &unit, 0, 0, B, B);
     }
-    for (ptrdiff_t t = 0; t < T; t++) {
-        snu_forward_step(to_y, to_V, peak, &unit, t, 0, B, B, T);
-    }
+    snu_forward(to_y, to_V, peak, &unit, 0, T, 0, B, B, T);
     Py_END_ALLOW_THREADS
     result = PyTuple_Pack(2, y, V);
 exit:
@@ -236,9 +234,7 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
     if (unit.inhibition) {
         snu_peaks(to->peak, y, &unit, T, 0, B, B);
     }
-    for (ptrdiff_t t = T - 1; t >= 0; t--) {
-        snu_backward_step(&to->back, e, y, V, to->peak, &unit, t, 0, B, B, T);
-    }
+    snu_backward(&to->back, e, y, V, to->peak, &unit, 0, T, 0, B, B, T);
     if (unit.y_0) {
         snu_backward_finish(&to->back, e, to->peak, &unit, 0, B, B, T);
     }
@@ -249,7 +245,7 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
         recurrent_backward(to->R, y, to->back.D, &unit, 0, M, B, T);
     }
     transpose(to->transposed, N, W, M, 0, N, M);
-    matmul(to->x, N, to->back.D, M, 1, to->transposed, N, B * T, M, N);
+    matmul(to->x, N, to->back.D, M, 1, to->transposed, N, B * T, M, N, 0);
 }
 
 static PyObject *py_snu_backward(PyObject *Py_UNUSED(module), PyObject *args)

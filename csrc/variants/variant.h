@@ -13,6 +13,10 @@
 #include <string.h>
 #include <time.h>
 
+#if defined(NEUROAI_AVX512)
+#include <immintrin.h>
+#endif
+
 /* the instruction set, from here on: behind all headers of the system */
 #if defined(NEUROAI_AVX512) && defined(__clang__)
 #pragma clang attribute push( \
