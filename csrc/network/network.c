@@ -418,6 +418,7 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
     const int training = run->optimizer != NULL;
     const ptrdiff_t tile = samples_at_once(net, run->batch);
     const int by_row = can_go_by_row(net, run);
+    const uint64_t subnormals = subnormals_off();
     double step = run->step;
 
     for (ptrdiff_t l = 0; l < net->count; l++) {
@@ -486,6 +487,7 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
     if (by_row) {
         kernel_catch_up(net->layers, run->optimizer, step, rank, ranks);
     }
+    subnormals_set(subnormals);
 }
 
 static void network_run(Network *net, Run *run, int ranks)

@@ -11,6 +11,7 @@
 #define NEUROAI_NETWORK_H
 
 #include "../kernels/neuroai.h"
+#include "../runtime/subnormal.h"
 #include "../runtime/team.h"
 
 typedef enum { SNU, AVERAGE } LayerKind;
