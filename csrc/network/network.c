@@ -391,6 +391,15 @@ static ptrdiff_t samples_at_once(const Network *net, ptrdiff_t most)
     return net->T < TILE_ROWS ? TILE_ROWS / net->T : 1;
 }
 
+/* asks for what a sample that comes next needs, as its place in memory is a matter of chance */
+static void run_look_ahead(const Run *run, ptrdiff_t P, ptrdiff_t sample)
+{
+    input_prefetch(run->x, sample, run->samples);
+    for (ptrdiff_t j = 0; run->target && sample < run->samples && j < P && j < 64; j += 16) {
+        __builtin_prefetch(run->target + run->x.samples[sample] * P + j);
+    }
+}
+
 static void run_samples(Network *net, Run *run, Input x, ptrdiff_t start, Team *team, int rank,
                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
 {
@@ -416,7 +425,7 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
     Network *net = job->net;
     Run *run = job->run;
     const int training = run->optimizer != NULL;
-    const ptrdiff_t tile = samples_at_once(net, run->batch);
+    const ptrdiff_t tile = samples_at_once(net, run->batch), P = network_outputs(net);
     const int by_row = can_go_by_row(net, run);
     const uint64_t subnormals = subnormals_off();
     double step = run->step;
@@ -439,7 +448,7 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
 
         for (ptrdiff_t begin = first, end; begin < last || begin == first; begin = end) {
             end = begin + tile < last ? begin + tile : last;
-            input_prefetch(run->x, start + (end < last ? end : B + first), run->samples);
+            run_look_ahead(run, P, start + (end < last ? end : B + first));
             run_samples(net, run, x, start, team, rank, begin, end, B);
             if (end == last) {
                 break;
