@@ -7,10 +7,9 @@
  *     leaky_rel(x)  x where x > 0, else alpha x       1 where y > 0, else alpha
  *
  * A smooth function's slope is told from y = f(x): with alpha > 0, y > 0 means
- * x > 0.  The step's surrogates need x; of tanh and of sigmoid, with
- * e = e^-2|x| and e = e^-|x|,
+ * x > 0.  The step's surrogates need x; of sigmoid and of tanh, with e = e^x,
  *
- *     1 - tanh(x)^2 = 4 e / (1 + e)^2         sigmoid'(x) = e / (1 + e)^2
+ *     sigmoid'(x) = e / (1 + e)^2             1 - tanh(x)^2 = 4 sigmoid'(2 x)
  *
  * identity and relu are leaky_rel with an alpha of 1 and 0, for which the same
  * slopes hold.  Each function is a constant where these are inlined, so that loops
@@ -28,26 +27,32 @@
 
 INLINE real magnitude(real x) { return real_fabs(x); }
 
-/* e^z for z from REAL_EXP_LOWEST to 0, within 2 units in the last place (float32: 2e-7
- * relative).  z = n ln 2 + r and e^z = 2^n e^r: adding 1.5 2^mantissa rounds to the integer n
- * and leaves it in the lowest bits, from where it moves into the exponent; e^r is its Taylor
- * series, in pairs of terms that do not wait for each other. */
-INLINE real exp_in_range(real z)
+/* e^(s x) for s of 1 or 2 and |s x| <= -REAL_EXP_LOWEST, within 2 units in the last place
+ * (float32: 2e-7 relative).  s x = n ln 2 + s r and e^(s x) = 2^n e^(s r): adding 1.5 2^mantissa
+ * rounds to the integer n and leaves it in the lowest bits, from where it moves into the exponent;
+ * e^(s r) is its Taylor series, in pairs of terms that do not wait for each other.  s is a
+ * constant where this is inlined. */
+INLINE real exp_scaled(real x, const real s)
 {
+    const real s2 = s * s, s4 = s2 * s2;
     const real round = (real)((real_bits)3 << (REAL_MANTISSA - 1));
-    const real whole = z * (real)1.44269504088896340736 + round;
-    const real n = whole - round, r = z - n * (real)REAL_LN2_HIGH - n * (real)REAL_LN2_LOW;
+    const real whole = x * (s * (real)1.44269504088896340736) + round;
+    const real n = whole - round;
+    const real r = x - n * ((real)REAL_LN2_HIGH / s) - n * ((real)REAL_LN2_LOW / s);
     const real r2 = r * r, r4 = r2 * r2;
-    real sum = (real)(1.0 / 24) + (real)(1.0 / 120) * r +
-               ((real)(1.0 / 720) + (real)(1.0 / 5040) * r) * r2;
+    real sum = s4 * (real)(1.0 / 24) + s4 * s * (real)(1.0 / 120) * r +
+               (s4 * s2 * (real)(1.0 / 720) + s4 * s2 * s * (real)(1.0 / 5040) * r) * r2;
     real_bits bits;
     real scale;
 
 #ifdef NEUROAI_FLOAT64
-    sum += ((1.0 / 40320) + (1.0 / 362880) * r + ((1.0 / 3628800) + (1.0 / 39916800) * r) * r2 +
-            ((1.0 / 479001600) + (1.0 / 6227020800) * r) * r4) * r4;
+    const real s8 = s4 * s4;
+
+    sum += (s8 * (1.0 / 40320) + s8 * s * (1.0 / 362880) * r +
+            (s8 * s2 * (1.0 / 3628800) + s8 * s2 * s * (1.0 / 39916800) * r) * r2 +
+            (s8 * s4 * (1.0 / 479001600) + s8 * s4 * s * (1.0 / 6227020800) * r) * r4) * r4;
 #endif
-    sum = sum * r4 + ((real)(1.0 / 2) + (real)(1.0 / 6) * r) * r2 + r + 1;
+    sum = sum * r4 + (s2 * (real)(1.0 / 2) + s2 * s * (real)(1.0 / 6) * r) * r2 + s * r + 1;
     memcpy(&bits, &whole, sizeof bits);
     bits = (bits << REAL_MANTISSA) + ((real_bits)REAL_BIAS << REAL_MANTISSA);
     memcpy(&scale, &bits, sizeof scale);
@@ -57,16 +62,20 @@ INLINE real exp_in_range(real z)
 /* e^z for z <= 0, not below e^REAL_EXP_LOWEST */
 INLINE real exp_negative(real z)
 {
-    return exp_in_range(z < (real)REAL_EXP_LOWEST ? (real)REAL_EXP_LOWEST : z);
+    return exp_scaled(z < (real)REAL_EXP_LOWEST ? (real)REAL_EXP_LOWEST : z, 1);
 }
 
-/* e^z for z <= 0, but 0 where that is below e^REAL_EXP_CUT: far less than a slope can be told
- * from 0 by 1 - tanh(x)^2, and its products would be subnormal numbers, which are slow */
-INLINE real exp_cut(real z)
+/* sigmoid'(s x) = e / (1 + e)^2 with e = e^(s x); where |s x| is more than REAL_SLOPE_END it is
+ * as there: far less than a slope can be told from 0 by 1 - tanh(x)^2 */
+INLINE real sigmoid_slope(real x, const real s)
 {
-    const real e = exp_in_range(z);
+    const real end = (real)REAL_SLOPE_END / s;
+    real e;
 
-    return z < (real)REAL_EXP_CUT ? 0 : e;
+    x = x < -end ? -end : x;
+    x = x > end ? end : x;
+    e = exp_scaled(x, s);
+    return e / ((1 + e) * (1 + e));
 }
 
 INLINE real value_of(const Function f, real alpha, real x)
@@ -104,15 +113,11 @@ INLINE real slope_of(const Function f, real alpha, real y)
 /* that the step pretends to have */
 INLINE real surrogate_slope_of(const Function surrogate, real alpha, real x)
 {
-    real e;
-
     switch (surrogate) {
     case SIGMOID:
-        e = exp_cut(-magnitude(x));
-        return e / ((1 + e) * (1 + e));
+        return sigmoid_slope(x, 1);
     case TANH:
-        e = exp_cut(-2 * magnitude(x));
-        return 4 * e / ((1 + e) * (1 + e));
+        return 4 * sigmoid_slope(x, 2);
     default:
         return x > 0 ? 1 : alpha;
     }

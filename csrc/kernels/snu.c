@@ -291,14 +291,14 @@ INLINE void backward_row(const Backward *out, Upstream e, const real *y, const r
 
     INDEPENDENT
     for (ptrdiff_t j = 0; j < m; j++) {
-        const real r = 1 - (inhibited ? most : y_t[j]);
-        const real reset = inhibited ? (y_t[j] == most ? each : 0) : -(d[j] * V_t[j] * D_next[j]);
+        const real r = 1 - (inhibited ? most : y_t[j]), leak = d[j] * D_next[j];
+        const real reset = inhibited ? (y_t[j] == most ? each : 0) : -(V_t[j] * leak);
         const real slope = is_step ? surrogate_slope_of(h, alpha_h, V_t[j] - bias[j])
                                    : slope_of(h, alpha_h, y_t[j]);
         const real v = (e_t[j] + reset) * slope;
 
         db[j] -= v;
-        D[j] = (v + d[j] * r * D_next[j] + dV[j]) * slope_of(g, alpha_g, V_t[j]);
+        D[j] = (v + r * leak + dV[j]) * slope_of(g, alpha_g, V_t[j]);
     }
 }
 
