@@ -485,19 +485,17 @@ static void input_backward_row(real *g, const Visit *visits, ptrdiff_t count, pt
 
 /* ---- bits of numbers ------------------------------------------------------------------- */
 
-/* bit i says that y[i] is not 0, for up to 32 of them */
-static uint32_t bits_of(const real *y, ptrdiff_t count)
+/* bit i says that y[i] is not 0, for up to CHUNK of them */
+static uint64_t bits_of(const real *y, ptrdiff_t count)
 {
-    uint32_t bits = 0;
+    uint64_t bits = 0;
+    ptrdiff_t i = 0;
 
-    if (count >= 32) {                  /* so many that it runs on vectors */
-        for (int i = 0; i < 32; i++) {
-            bits |= (uint32_t)(y[i] > 0) << i;
-        }
-        return bits;
+    for (; i + LANES <= count; i += LANES) {
+        bits |= (uint64_t)vec_positive(vec_load(y + i)) << i;
     }
-    for (ptrdiff_t i = 0; i < count; i++) {
-        bits |= (uint32_t)(y[i] > 0) << i;
+    for (; i < count; i++) {
+        bits |= (uint64_t)(y[i] > 0) << i;
     }
     return bits;
 }
@@ -511,12 +509,8 @@ static ptrdiff_t input_fired(uint64_t *fired, ptrdiff_t apart, const real *y, pt
         const ptrdiff_t left = N - c * CHUNK;
 
         for (ptrdiff_t row = first; row < last; row++) {
-            const real *from = y + row * n + c * CHUNK;
-            uint64_t bits = bits_of(from, left);
+            const uint64_t bits = bits_of(y + row * n + c * CHUNK, left < CHUNK ? left : CHUNK);
 
-            if (left > 32) {
-                bits |= (uint64_t)bits_of(from + 32, left - 32) << 32;
-            }
             fired[c * apart + row] = bits;
             ones += __builtin_popcountll(bits);
         }

@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+#if defined(NEUROAI_AVX512) || defined(NEUROAI_AVX2)
+#include <immintrin.h>
+#endif
+
 /* Of a product up to MATMUL_ROWS x MATMUL_VECS vectors are held in registers.  AVX-512 has 32 of
  * them and multiplies by a number from memory in one instruction: with one vector a row there
  * is no number to keep.  The others have 16. */
@@ -45,5 +49,28 @@ INLINE vec vec_load(const real *from)
 }
 
 INLINE void vec_store(real *to, vec v) { memcpy(to, &v, sizeof v); }
+
+/* bit k says that number k is above 0 */
+INLINE uint32_t vec_positive(vec v)
+{
+    const vec zero = {0};
+
+#if defined(NEUROAI_AVX512) && defined(NEUROAI_FLOAT64)
+    return _mm512_cmp_pd_mask(v, zero, _CMP_GT_OQ);
+#elif defined(NEUROAI_AVX512)
+    return _mm512_cmp_ps_mask(v, zero, _CMP_GT_OQ);
+#elif defined(NEUROAI_AVX2) && defined(NEUROAI_FLOAT64)
+    return (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(v, zero, _CMP_GT_OQ));
+#elif defined(NEUROAI_AVX2)
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, zero, _CMP_GT_OQ));
+#else
+    uint32_t bits = 0;
+
+    for (int k = 0; k < LANES; k++) {
+        bits |= (uint32_t)(v[k] > zero[k]) << k;
+    }
+    return bits;
+#endif
+}
 
 #endif

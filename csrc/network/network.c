@@ -395,8 +395,11 @@ static ptrdiff_t samples_at_once(const Network *net, ptrdiff_t most)
 static void run_look_ahead(const Run *run, ptrdiff_t P, ptrdiff_t sample)
 {
     input_prefetch(run->x, sample, run->samples);
-    for (ptrdiff_t j = 0; run->target && sample < run->samples && j < P && j < 64; j += 16) {
-        __builtin_prefetch(run->target + run->x.samples[sample] * P + j);
+    if (run->target && sample < run->samples) {
+        const real *target = run->target + run->x.samples[sample] * P;
+
+        __builtin_prefetch(target);
+        __builtin_prefetch(target + P - 1);
     }
 }
 

@@ -114,14 +114,27 @@ static void layer_update(Layer *layer, const Optimizer *o, double step, int by_r
     }
 }
 
+enum { CAUGHT_UP = 4 };                  /* vectors at a time: they do not wait for each other */
+
 /* ---- row by row ---------------------------------------------------------------------- */
 
-/* v = rho v of a row of n, for the steps that it has missed */
+/* v = rho v of a row of whole vectors, n numbers, for the steps that it has missed */
 static void catch_up(real *v, ptrdiff_t n, double missed, real rho)
 {
-    for (; missed > 0; missed -= 1) {
-        for (ptrdiff_t j = 0; j < n; j++) {
-            v[j] *= rho;
+    for (ptrdiff_t j = 0; missed > 0 && j < n; j += CAUGHT_UP * LANES) {
+        const ptrdiff_t vecs = (n - j) / LANES < CAUGHT_UP ? (n - j) / LANES : CAUGHT_UP;
+        vec now[CAUGHT_UP] = {0};
+
+        for (ptrdiff_t k = 0; k < vecs; k++) {
+            now[k] = vec_load(v + j + k * LANES);
+        }
+        for (double left = missed; left > 0; left -= 1) {
+            for (ptrdiff_t k = 0; k < CAUGHT_UP; k++) {
+                now[k] *= rho;
+            }
+        }
+        for (ptrdiff_t k = 0; k < vecs; k++) {
+            vec_store(v + j + k * LANES, now[k]);
         }
     }
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#if defined(NEUROAI_AVX512)
+#if defined(NEUROAI_AVX512) || defined(NEUROAI_AVX2)
 #include <immintrin.h>
 #endif
 
