@@ -7,7 +7,8 @@
  * draws go through all numbers of step 0, then of step 1, ...  As p 2^53 is exact,
  * p > draw means k < ceil(p 2^53) = c, and that is decided by a < c / 2^26 but
  * where a equals it.  Numbers with p <= 0 never spike: only candidates, those
- * with p > 0, have their words tempered and compared.
+ * with p > 0, are compared.  A step writes one bit a candidate; the bits become events
+ * when all steps are there.
  *
  * M. Matsumoto and T. Nishimura, ACM TOMACS 8, 3-30 (1998).
  */
@@ -27,6 +28,7 @@ static void mt_seed(MersenneTwister *mt, uint32_t seed)
         seed = UINT32_C(1812433253) * (seed ^ seed >> 30) + i + 1;
     }
     mt->begin = (uint64_t)0 - MT_WORDS;         /* these words are the seed: none is drawn */
+    mt->has_upper = 0;
 }
 
 static inline uint32_t mt_twist(uint32_t upper, uint32_t lower, uint32_t far)
@@ -49,6 +51,7 @@ static void mt_advance(MersenneTwister *mt)
     }
     key[MT_WORDS - 1] = mt_twist(key[MT_WORDS - 1], key[0], key[MT_SHIFT - 1]);
     mt->begin += MT_WORDS;
+    mt->has_upper = 0;
 }
 
 static inline uint32_t mt_temper(uint32_t y)
@@ -59,36 +62,47 @@ static inline uint32_t mt_temper(uint32_t y)
     return y ^ y >> 18;
 }
 
-/* ---- spikes ---------------------------------------------------------------- */
+/* a of every draw that the words hold */
+static void mt_upper(MersenneTwister *mt)
+{
+    for (int i = 0; i < MT_DRAWS; i++) {
+        mt->upper[i] = mt_temper(mt->key[2 * i]) >> 5;
+    }
+    mt->has_upper = 1;
+}
+
+/* ---- candidates ------------------------------------------------------------- */
 
 /* c = ceil(p 2^53), from 0 to 2^53; 0 where p is not a number */
 static uint64_t threshold_of(double data, double most, ptrdiff_t T)
 {
-    const double p = data * most / (double)T;
+    double p = data * most;
 
-    return p > 0 ? p >= 1 ? UINT64_C(1) << 53 : (uint64_t)ceil(p * 0x1p53) : 0;
+    if (!(p > 0)) {                             /* most are 0: no division for these */
+        return 0;
+    }
+    p /= (double)T;
+    return p >= 1 ? UINT64_C(1) << 53 : (uint64_t)ceil(p * 0x1p53);
 }
 
-static void rate_count(ptrdiff_t *first, const double *data, double most,
-                       ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N)
+static void rate_count(ptrdiff_t *count, const double *data, double most,
+                       ptrdiff_t begin, ptrdiff_t end, ptrdiff_t T, ptrdiff_t N)
 {
-    first[0] = 0;
-    for (ptrdiff_t s = 0; s < samples; s++, data += N) {
-        ptrdiff_t count = 0;
+    for (ptrdiff_t s = begin; s < end; s++) {
+        const double *row = data + s * N;
+        ptrdiff_t some = 0;
 
         for (ptrdiff_t i = 0; i < N; i++) {
-            count += threshold_of(data[i], most, T) > 0;
+            some += row[i] * most / (double)T > 0;
         }
-        first[s + 1] = first[s] + count;
+        count[s] = some;
     }
 }
 
-static void rate_start(uint32_t *events, uint32_t *threshold, const double *data, double most,
+static void rate_start(uint32_t *index, uint32_t *threshold, const double *data, double most,
                        const ptrdiff_t *first, ptrdiff_t begin, ptrdiff_t end,
                        ptrdiff_t T, ptrdiff_t N)
 {
-    const ptrdiff_t size = 1 + spikes_words(T);
-
     for (ptrdiff_t s = begin; s < end; s++) {
         ptrdiff_t e = first[s];
 
@@ -96,72 +110,122 @@ static void rate_start(uint32_t *events, uint32_t *threshold, const double *data
             const uint64_t c = threshold_of(data[s * N + i], most, T);
 
             if (c > 0) {
-                memset(events + e * size, 0, (size_t)size * sizeof *events);
-                events[e * size] = (uint32_t)i;
+                index[e] = (uint32_t)i;
                 threshold[e++] = (uint32_t)(c >> 26);
             }
         }
         for (; e < first[s + 1]; e++) {         /* data has changed meanwhile: no spike */
-            memset(events + e * size, 0, (size_t)size * sizeof *events);
-            events[e * size] = (uint32_t)(N - 1);
+            index[e] = (uint32_t)(N - 1);
             threshold[e] = 0;
         }
     }
 }
 
-static void rate_step(uint32_t *events, const uint32_t *threshold, MersenneTwister *mt,
-                      const double *data, double most, const ptrdiff_t *first, ptrdiff_t t,
-                      ptrdiff_t begin, ptrdiff_t end,
+/* ---- a step ------------------------------------------------------------------ */
+
+static void rate_step(uint64_t *bits, const uint32_t *index, const uint32_t *threshold,
+                      MersenneTwister *mt, const double *data, double most,
+                      const ptrdiff_t *first, ptrdiff_t t, ptrdiff_t begin, ptrdiff_t end,
                       ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N)
 {
-    const ptrdiff_t size = 1 + spikes_words(T), word = 1 + t / 32;
-    const unsigned bit = (unsigned)(t % 32);
+    uint64_t word = 0;
+    ptrdiff_t bit = 0;                          /* number of this candidate, from 0 */
 
     for (ptrdiff_t s = begin; s < end; s++) {
-        const uint64_t row = 2 * (uint64_t)((t * samples + s) * N);     /* its first word */
+        const uint64_t row = (uint64_t)((t * samples + s) * N);        /* its first draw */
 
-        for (ptrdiff_t e = first[s]; e < first[s + 1]; e++) {
-            uint32_t *event = events + e * size;
-            const uint64_t draw = row + 2 * (uint64_t)event[0];
-            uint64_t at = draw - mt->begin;
-            uint32_t a;
+        for (ptrdiff_t e = first[s]; e < first[s + 1];) {
+            uint64_t at = row + index[e] - mt->begin / 2;
 
-            while (at >= MT_WORDS) {
+            while (at >= MT_DRAWS) {
                 mt_advance(mt);
-                at = draw - mt->begin;
+                at = row + index[e] - mt->begin / 2;
             }
-            a = mt_temper(mt->key[at]) >> 5;
-            event[word] |= (uint32_t)(a < threshold[e]) << bit;     /* no branch: it is chance */
-            if (a == threshold[e]) {
-                const uint64_t b = mt_temper(mt->key[at + 1]) >> 6;
-                const uint64_t c = threshold_of(data[s * N + event[0]], most, T);
+            if (!mt->has_upper) {
+                mt_upper(mt);
+            }
+            for (const uint64_t base = at - index[e];
+                 e < first[s + 1] && (at = base + index[e]) < MT_DRAWS; e++) {
+                const uint32_t a = mt->upper[at];
+                uint64_t spike = a < threshold[e];      /* no branch: it is chance */
 
-                event[word] |= (uint32_t)(((uint64_t)a << 26 | b) < c) << bit;
+                if (a == threshold[e]) {
+                    const uint64_t b = mt_temper(mt->key[2 * at + 1]) >> 6;
+
+                    spike = ((uint64_t)a << 26 | b) <
+                            threshold_of(data[s * N + index[e]], most, T);
+                }
+                word |= spike << (bit & 63);
+                if ((++bit & 63) == 0) {
+                    bits[bit / 64 - 1] = word;
+                    word = 0;
+                }
             }
+        }
+    }
+    if (bit & 63) {
+        bits[bit / 64] = word;
+    }
+}
+
+/* ---- events -------------------------------------------------------------------- */
+
+static ptrdiff_t rate_survivors(ptrdiff_t *count, uint64_t *any, const uint64_t *bits,
+                                ptrdiff_t apart, const ptrdiff_t *first,
+                                ptrdiff_t begin, ptrdiff_t end, ptrdiff_t T)
+{
+    const ptrdiff_t candidates = first[end] - first[begin];
+    ptrdiff_t left = 0;
+
+    for (ptrdiff_t w = 0; w < (candidates + 63) / 64; w++) {
+        any[w] = 0;
+        for (ptrdiff_t t = 0; t < T; t++) {
+            any[w] |= bits[t * apart + w];
+        }
+    }
+    for (ptrdiff_t s = begin, k = 0; s < end; s++) {
+        count[s] = 0;
+        for (; k < first[s + 1] - first[begin]; k++) {
+            count[s] += (ptrdiff_t)(any[k / 64] >> k % 64 & 1);
+        }
+        left += count[s];
+    }
+    return left;
+}
+
+/* word k of the masks of 64 candidates, of the steps from 32 k on */
+static void masks_of(uint32_t mask[64], const uint64_t *bits, ptrdiff_t apart, ptrdiff_t steps)
+{
+    memset(mask, 0, 64 * sizeof *mask);
+    for (ptrdiff_t t = 0; t < steps; t++, bits += apart) {
+        const uint32_t low = (uint32_t)*bits, high = (uint32_t)(*bits >> 32);
+
+        for (int i = 0; i < 32; i++) {
+            mask[i] |= (low >> i & 1) << t;
+            mask[32 + i] |= (high >> i & 1) << t;
         }
     }
 }
 
-static ptrdiff_t rate_finish(uint32_t *events, ptrdiff_t *first, ptrdiff_t samples, ptrdiff_t T)
+static void rate_events(uint32_t *events, const uint32_t *index, const uint64_t *any,
+                        const uint64_t *bits, ptrdiff_t apart, ptrdiff_t candidates, ptrdiff_t T)
 {
-    const ptrdiff_t size = 1 + spikes_words(T);
-    ptrdiff_t left = 0, begin = 0;
+    const ptrdiff_t words = spikes_words(T), size = 1 + words;
 
-    for (ptrdiff_t s = 0; s < samples; s++) {
-        const ptrdiff_t end = first[s + 1];
+    for (ptrdiff_t w = 0; w < (candidates + 63) / 64; w++) {
+        uint32_t mask[64];
 
-        for (ptrdiff_t e = begin; e < end; e++) {
-            uint32_t any = 0;
+        for (ptrdiff_t k = 0; k < words; k++) {
+            uint32_t *event = events;
 
-            for (ptrdiff_t k = 1; k < size; k++) {
-                any |= events[e * size + k];
-            }
-            if (any) {
-                memmove(events + left++ * size, events + e * size, (size_t)size * sizeof *events);
+            masks_of(mask, bits + 32 * k * apart + w, apart, T - 32 * k < 32 ? T - 32 * k : 32);
+            for (uint64_t left = any[w]; left; left &= left - 1, event += size) {
+                const int i = __builtin_ctzll(left);
+
+                event[0] = index[64 * w + i];
+                event[1 + k] = mask[i];
             }
         }
-        begin = end;
-        first[s + 1] = left;
+        events += __builtin_popcountll(any[w]) * size;
     }
-    return left;
 }

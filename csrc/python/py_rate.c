@@ -3,38 +3,69 @@
 
 #include "../runtime/team.h"
 
+/* what is done before step 0 and after step T - 1 */
+enum { COUNT = -2, START = -1 };
+
+/* Of every part: its samples, its generator, which draws all numbers on its own, and where its
+ * bits begin in a row of words. */
 typedef struct {
-    MersenneTwister *mt;                /* (parts): each draws all numbers on its own */
-    uint32_t *events, *threshold;
+    MersenneTwister mt;
+    ptrdiff_t begin, end, word, left;
+} RatePart;
+
+typedef struct {
+    RatePart *part;
+    int parts;
+    uint32_t *index, *threshold, *events;
+    uint64_t *bits;                     /* (T + 1, apart); the last row: any */
+    ptrdiff_t apart;
+    ptrdiff_t *first;                   /* (samples + 1) of candidates */
+    ptrdiff_t *count;                   /* (samples) */
     const double *data;
     double most;
-    const ptrdiff_t *first;
-    ptrdiff_t t, samples, T, N;         /* t = -1: before the first step */
-    int parts;
+    ptrdiff_t t, samples, T, N;
 } RateJob;
+
+static void rate_part(const RateJob *job, RatePart *part)
+{
+    const ptrdiff_t t = job->t, begin = part->begin, end = part->end, T = job->T;
+    uint64_t *bits = job->bits ? job->bits + part->word : NULL;
+    uint64_t *any = job->bits ? bits + T * job->apart : NULL;
+
+    if (t == COUNT) {
+        rate_count(job->count, job->data, job->most, begin, end, T, job->N);
+    } else if (t == START) {
+        rate_start(job->index, job->threshold, job->data, job->most, job->first, begin, end, T,
+                   job->N);
+    } else if (t < T) {
+        rate_step(bits + t * job->apart, job->index, job->threshold, &part->mt, job->data,
+                  job->most, job->first, t, begin, end, job->samples, T, job->N);
+    } else if (t == T) {
+        part->left = rate_survivors(job->count, any, bits, job->apart, job->first, begin, end, T);
+    } else {
+        ptrdiff_t before = 0;
+
+        for (const RatePart *other = job->part; other < part; other++) {
+            before += other->left;
+        }
+        rate_events(job->events + before * (1 + spikes_words(T)), job->index + job->first[begin],
+                    any, bits, job->apart, job->first[end] - job->first[begin], T);
+    }
+}
 
 static void rate_rank(void *argument, Team *Py_UNUSED(team), int rank, int ranks)
 {
     const RateJob *job = argument;
 
     for (int part = rank; part < job->parts; part += ranks) {
-        const ptrdiff_t begin = job->samples * part / job->parts;
-        const ptrdiff_t end = job->samples * (part + 1) / job->parts;
-
-        if (job->t < 0) {
-            rate_start(job->events, job->threshold, job->data, job->most, job->first,
-                       begin, end, job->T, job->N);
-        } else {
-            rate_step(job->events, job->threshold, &job->mt[part], job->data, job->most,
-                      job->first, job->t, begin, end, job->samples, job->T, job->N);
-        }
+        rate_part(job, &job->part[part]);
     }
 }
 
-/* all of it but the counting before; -1 with an exception set, of a signal */
-static int rate_run(RateJob *job)
+/* the steps from begin to end; -1 with an exception set, of a signal */
+static int rate_run(RateJob *job, ptrdiff_t begin, ptrdiff_t end)
 {
-    for (job->t = -1; job->samples > 0 && job->t < job->T; job->t++) {
+    for (job->t = begin; job->samples > 0 && job->t < end; job->t++) {
         Py_BEGIN_ALLOW_THREADS
         team_run(rate_rank, job, job->parts);
         Py_END_ALLOW_THREADS
@@ -45,14 +76,43 @@ static int rate_run(RateJob *job)
     return 0;
 }
 
+/* first from the counts of the samples */
+static void rate_add_up(ptrdiff_t *first, const ptrdiff_t *count, ptrdiff_t samples)
+{
+    for (ptrdiff_t s = 0; s < samples; s++) {
+        first[s + 1] = first[s] + count[s];
+    }
+}
+
+/* memory for the candidates, when they are counted */
+static int rate_reserve(RateJob *job, uint32_t seed)
+{
+    const ptrdiff_t candidates = job->first[job->samples];
+    ptrdiff_t words;
+
+    job->apart = candidates > 0 ? candidates / 64 + job->parts : 0;
+    if ((words = checked_product(job->T + 1, job->apart, 1)) < 0 ||
+        !(job->bits = PyMem_RawMalloc(((size_t)words + 1) * sizeof *job->bits)) ||
+        !(job->index = PyMem_RawMalloc(((size_t)candidates + 1) * sizeof *job->index)) ||
+        !(job->threshold = PyMem_RawMalloc(((size_t)candidates + 1) * sizeof *job->threshold))) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (int i = 0; i < job->parts; i++) {
+        RatePart *part = &job->part[i];
+
+        part->word = job->first[part->begin] / 64 + i;      /* no word is of two parts */
+        mt_seed(&part->mt, seed);
+    }
+    return 0;
+}
+
 static PyObject *py_rate_encode(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Call call = {.function = "rate_encode"};
     PyObject *array, *result = NULL;
     Spikes *spikes = NULL;
     RateJob job = {.parts = team_size()};
-    ptrdiff_t *first, left;
-    void *smaller;
     unsigned int seed;
 
     if (!PyArg_ParseTuple(args, "OndI:rate_encode", &array, &job.T, &job.most, &seed) ||
@@ -70,32 +130,37 @@ static PyObject *py_rate_encode(PyObject *Py_UNUSED(module), PyObject *args)
         !(spikes = spikes_new(job.samples, job.T, job.N))) {
         return NULL;
     }
-    job.first = first = (ptrdiff_t *)spikes->first;
-    Py_BEGIN_ALLOW_THREADS
-    rate_count(first, job.data, job.most, job.samples, job.T, job.N);
-    Py_END_ALLOW_THREADS
-    job.events = spikes_room(spikes);
-    job.threshold = PyMem_RawMalloc(((size_t)first[job.samples] + 1) * sizeof *job.threshold);
-    job.mt = PyMem_RawMalloc((size_t)job.parts * sizeof *job.mt);
-    if (!job.events || !job.threshold || !job.mt) {
+    job.first = PyMem_RawCalloc((size_t)job.samples + 1, sizeof *job.first);
+    job.count = PyMem_RawCalloc((size_t)job.samples + 1, sizeof *job.count);
+    job.part = PyMem_RawCalloc((size_t)job.parts, sizeof *job.part);
+    if (!job.first || !job.count || !job.part) {
         PyErr_NoMemory();
         goto exit;
     }
-    for (int part = 0; part < job.parts; part++) {
-        mt_seed(&job.mt[part], seed);
+    for (int i = 0; i < job.parts; i++) {
+        job.part[i].begin = job.samples * i / job.parts;
+        job.part[i].end = job.samples * (i + 1) / job.parts;
     }
-    if (rate_run(&job)) {
+    if (rate_run(&job, COUNT, COUNT + 1)) {
         goto exit;
     }
-    left = rate_finish(job.events, first, job.samples, job.T);
-    smaller = PyMem_RawRealloc(job.events, (size_t)(left * (1 + spikes->words) + 1) *
-                                               sizeof *job.events);
-    spikes->events = smaller ? smaller : job.events;
+    rate_add_up(job.first, job.count, job.samples);
+    if (rate_reserve(&job, seed) || rate_run(&job, START, job.T + 1)) {
+        goto exit;
+    }
+    rate_add_up((ptrdiff_t *)spikes->first, job.count, job.samples);
+    if (!(job.events = spikes_room(spikes)) || rate_run(&job, job.T + 1, job.T + 2)) {
+        goto exit;
+    }
     result = spikes_wrap(spikes);
     spikes = NULL;
 exit:
     spikes_free(spikes);
+    PyMem_RawFree(job.first);
+    PyMem_RawFree(job.count);
+    PyMem_RawFree(job.part);
+    PyMem_RawFree(job.bits);
+    PyMem_RawFree(job.index);
     PyMem_RawFree(job.threshold);
-    PyMem_RawFree(job.mt);
     return result;
 }
