@@ -8,6 +8,8 @@
  */
 #include "neuroai.h"
 
+#include <string.h>
+
 enum { PANEL = 256 };                   /* rows of a panel */
 
 /* rows and vecs are constants where this is inlined: the loops over them unroll */
@@ -122,12 +124,27 @@ static void matmul(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t
     }
 }
 
+/* Tiles of whole cache lines: what a tile reads and writes stays in the core's first cache. */
+enum { TILE = 64 / sizeof(real) };
+
 static void transpose(real *restrict At, ptrdiff_t at, const real *restrict A, ptrdiff_t ai,
                       ptrdiff_t first, ptrdiff_t last, ptrdiff_t cols)
 {
-    for (ptrdiff_t i = first; i < last; i++) {
-        for (ptrdiff_t j = 0; j < cols; j++) {
-            At[j * at + i] = A[i * ai + j];
+    for (ptrdiff_t i = first; i < last; i += TILE) {
+        const ptrdiff_t rows = last - i < TILE ? last - i : TILE;
+
+        for (ptrdiff_t j = 0; j < cols; j += TILE) {
+            const ptrdiff_t count = cols - j < TILE ? cols - j : TILE;
+            real tile[TILE][TILE];
+
+            for (ptrdiff_t r = 0; r < rows; r++) {
+                for (ptrdiff_t c = 0; c < count; c++) {
+                    tile[c][r] = A[(i + r) * ai + j + c];
+                }
+            }
+            for (ptrdiff_t c = 0; c < count; c++) {
+                memcpy(&At[(j + c) * at + i], tile[c], (size_t)rows * sizeof(real));
+            }
         }
     }
 }
