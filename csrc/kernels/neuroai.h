@@ -12,7 +12,7 @@
  * rising index for W and R; for b and d first over time within a sample, in the
  * order in which it is walked back, then over samples.  Sums over the units of a sample
  * (the pull of inhibition, the spikes that are counted) go in 16 lanes, unit j into lane
- * j % 16, and the lanes are added in rising order.
+ * j % 16; the lanes are added in halves (k and k + 8, then k and k + 4, ...).
  *
  * A variant (csrc/variants/) is one translation unit that includes all of
  * this, therefore everything is static.

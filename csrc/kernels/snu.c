@@ -43,24 +43,26 @@ static State state_before(const real *y, const real *V, const Unit *unit, ptrdif
 
 static real maximum(const real *y, ptrdiff_t n)
 {
-    real lane[16], most = y[0];
+    real lane[16];
     ptrdiff_t i = 0;
 
     for (ptrdiff_t k = 0; k < 16; k++) {
-        lane[k] = most;
+        lane[k] = y[0];
     }
     for (; i + 16 <= n; i += 16) {
         for (ptrdiff_t k = 0; k < 16; k++) {
             lane[k] = y[i + k] > lane[k] ? y[i + k] : lane[k];
         }
     }
-    for (ptrdiff_t k = 0; k < 16; k++) {
-        most = lane[k] > most ? lane[k] : most;
+    for (ptrdiff_t k = 0; i + k < n; k++) {
+        lane[k] = y[i + k] > lane[k] ? y[i + k] : lane[k];
     }
-    for (; i < n; i++) {
-        most = y[i] > most ? y[i] : most;
+    for (ptrdiff_t half = 8; half > 0; half /= 2) {
+        for (ptrdiff_t k = 0; k < half; k++) {
+            lane[k] = lane[k + half] > lane[k] ? lane[k + half] : lane[k];
+        }
     }
-    return most;
+    return lane[0];
 }
 
 static void snu_peaks(real *peak, const real *y, const Unit *unit, ptrdiff_t T,
@@ -181,7 +183,7 @@ static void snu_forward(real *y, real *V, real *peak, const Unit *unit,
 /* sum of d V D, in lanes: one fixed order that runs on vectors */
 static real sum_of_products(const real *d, const real *V, const real *D, ptrdiff_t n)
 {
-    real lane[16] = {0}, sum = 0;
+    real lane[16] = {0};
     ptrdiff_t j = 0;
 
     for (; j + 16 <= n; j += 16) {
@@ -192,10 +194,12 @@ static real sum_of_products(const real *d, const real *V, const real *D, ptrdiff
     for (ptrdiff_t k = 0; j + k < n; k++) {
         lane[k] += d[j + k] * V[j + k] * D[j + k];
     }
-    for (ptrdiff_t k = 0; k < 16; k++) {
-        sum += lane[k];
+    for (ptrdiff_t half = 8; half > 0; half /= 2) {
+        for (ptrdiff_t k = 0; k < half; k++) {
+            lane[k] += lane[k + half];
+        }
     }
-    return sum;
+    return lane[0];
 }
 
 /* what each entry at the maximum gets, of a step's pulls and ties (B) */

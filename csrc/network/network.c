@@ -179,7 +179,7 @@ static void snu_layer_forward(Layer *layer, Input x, Team *team, int alone, int 
 /* sum of y (rows, m), of the first M of m; in lanes: one fixed order that runs on vectors */
 static double sum_of(const real *y, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t M)
 {
-    double lane[16] = {0}, sum = 0;
+    double lane[16] = {0};
 
     for (ptrdiff_t i = 0; i < rows; i++, y += m) {
         ptrdiff_t j = 0;
@@ -193,10 +193,12 @@ static double sum_of(const real *y, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t M)
             lane[k] += (double)y[j + k];
         }
     }
-    for (ptrdiff_t k = 0; k < 16; k++) {
-        sum += lane[k];
+    for (ptrdiff_t half = 8; half > 0; half /= 2) {
+        for (ptrdiff_t k = 0; k < half; k++) {
+            lane[k] += lane[k + half];
+        }
     }
-    return sum;
+    return lane[0];
 }
 
 /* Below this density of ones a product over bits is faster than one over numbers. */
