@@ -1,6 +1,7 @@
 /* Rate coding of an array: the samples in parts, a time step after the other. */
 #include "border.h"
 
+#include "../runtime/pages.h"
 #include "../runtime/team.h"
 
 /* what is done before step 0 and after step T - 1 */
@@ -98,6 +99,9 @@ static int rate_reserve(RateJob *job, uint32_t seed)
         PyErr_NoMemory();
         return -1;
     }
+    pages_large(job->bits, (size_t)words * sizeof *job->bits);
+    pages_large(job->index, (size_t)candidates * sizeof *job->index);
+    pages_large(job->threshold, (size_t)candidates * sizeof *job->threshold);
     for (int i = 0; i < job->parts; i++) {
         RatePart *part = &job->part[i];
 

@@ -1,6 +1,8 @@
 /* Spikes as events: packed, unpacked and chosen. */
 #include "border.h"
 
+#include "../runtime/pages.h"
+
 #include <string.h>
 
 static const char SPIKES[] = "neuroai_c.spikes";
@@ -63,7 +65,9 @@ uint32_t *spikes_room(Spikes *spikes)
 
     if (!events) {
         PyErr_NoMemory();
+        return NULL;
     }
+    pages_large(events, ((size_t)size + 1) * sizeof *events);
     spikes->events = events;
     return events;
 }

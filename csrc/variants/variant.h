@@ -6,6 +6,7 @@
  * of every sum is written down: all of them give the same bits.
  */
 #include "../python/border.h"
+#include "../runtime/pages.h"
 
 #include <math.h>
 #include <stdatomic.h>
