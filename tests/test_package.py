@@ -27,7 +27,7 @@ def python(code, **environment):
 # ---- the folders of C ------------------------------------------------------
 
 C_LIBRARY = {"assert.h", "float.h", "limits.h", "math.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h",
-             "string.h"}
+             "string.h"} | {"immintrin.h"}           # the intrinsics of x86, where a variant has them
 
 # What a folder's files may include besides themselves.
 MAY_INCLUDE = {
@@ -147,6 +147,22 @@ def test_subnormal_numbers_survive_the_import():
     assert done.returncode == 0, done.stderr
 
 
+def test_subnormal_numbers_survive_training():
+    """They count as zero while a network runs; for everybody else they are as before."""
+    done = python("""
+import neuroai_c as ai, numpy as np
+model = ai.Sequential([ai.layers.InputLayer([None, 3]), ai.layers.SNU(40, return_sequences=True)], seed=0)
+model.compile("rmsprop")
+for threads in (1, 2):
+    ai.set_num_threads(threads)
+    model.fit(np.ones((8, 5, 3)), np.ones((8, 5, 40)), verbose=0)
+    model.predict(np.ones((8, 5, 3)), verbose=0)
+    assert np.float64(5e-324) / 1 > 0 < 2.0**-1070 / 2**3
+    assert (np.full(64, 1e-40, np.float32) * np.float32(0.5) > 0).all()
+""")
+    assert done.returncode == 0, done.stderr
+
+
 @needs_sources
 def test_the_source_folder_without_the_compiled_part_says_what_to_do(tmp_path):
     folder = tmp_path / "neuroai_c"
@@ -197,6 +213,20 @@ def test_instruction_sets_give_the_same_bits():
         used, results[isa] = done.stdout.split()
         assert used == isa
     assert len(set(results.values())) == 1, results
+
+
+def test_recorded_numbers_on_every_instruction_set():
+    if os.environ.get("NEUROAI_C_ISA"):
+        pytest.skip("the environment chooses the instruction set")
+    known = ["baseline", "avx2", "avx512"]
+    for isa in known[:known.index(_core.ISA)]:      # that of this run is tested in this run
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+             Path(__file__).parent / "test_golden.py"],
+            capture_output=True, text=True, env={**os.environ, "NEUROAI_C_ISA": isa},
+            cwd=Path(__file__).parent.parent,
+        )
+        assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("value", ["sse9", "AVX2", "avx512 ", "0"])
