@@ -38,6 +38,21 @@ INLINE ptrdiff_t offset(ptrdiff_t k, const ptrdiff_t vecs, ptrdiff_t last)
  * cache while all steps pick theirs. */
 enum { CHUNK = 64 };
 
+/* bit i says that y[i] is not 0, for up to CHUNK of them */
+static uint64_t bits_of(const real *y, ptrdiff_t count)
+{
+    uint64_t bits = 0;
+    ptrdiff_t i = 0;
+
+    for (; i + LANES <= count; i += LANES) {
+        bits |= (uint64_t)vec_positive(vec_load(y + i)) << i;
+    }
+    for (; i < count; i++) {
+        bits |= (uint64_t)(y[i] > 0) << i;
+    }
+    return bits;
+}
+
 #if defined(NEUROAI_AVX512)
 
 /* Of up to CHUNK events their spikes of up to 32 steps: bit e of picked[t] is bit t of event e. */
@@ -204,6 +219,25 @@ static void fired_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, Inpu
     }
 }
 
+static void spikes_row_forward(real *V, ptrdiff_t m, const real *y, const real *W, ptrdiff_t w,
+                               ptrdiff_t N)
+{
+    for (ptrdiff_t c = 0; c * CHUNK < N; c++) {
+        const ptrdiff_t count = N - c * CHUNK < CHUNK ? N - c * CHUNK : CHUNK;
+        const uint64_t bits = bits_of(y + c * CHUNK, count);
+        const real *rows[CHUNK];
+
+        for (uint64_t left = bits; left; left &= left - 1) {
+            const ptrdiff_t i = __builtin_ctzll(left);
+
+            rows[i] = W + (c * CHUNK + i) * w;
+        }
+        if (bits) {
+            picked_forward(V, m, rows, &bits, 1, 1);
+        }
+    }
+}
+
 static void input_prefetch(Input x, ptrdiff_t b, ptrdiff_t B)
 {
     if (!x.spikes || !x.samples) {
@@ -318,11 +352,11 @@ static void events_backward(real *dW, ptrdiff_t w, const Spikes *x, ptrdiff_t s,
 
 /* dW += D of the rows of D in which an input fires, of a block */
 INLINE void fired_block(real *dW, ptrdiff_t w, const uint64_t *fired, uint64_t wanted,
-                        const real *D, ptrdiff_t m, ptrdiff_t rows, Block block,
+                        const real *D, ptrdiff_t d, ptrdiff_t rows, Block block,
                         const ptrdiff_t vecs)
 {
     D += block.begin;
-    for (ptrdiff_t row = 0; row < rows; row++, D += m) {
+    for (ptrdiff_t row = 0; row < rows; row++, D += d) {
         uint64_t mask = fired[row] & wanted;
         vec held[BLOCK];
 
@@ -347,9 +381,9 @@ INLINE void fired_block(real *dW, ptrdiff_t w, const uint64_t *fired, uint64_t w
 }
 
 static void fired_short(real *dW, ptrdiff_t w, const uint64_t *fired, uint64_t wanted,
-                        const real *D, ptrdiff_t m, ptrdiff_t rows)
+                        const real *D, ptrdiff_t d, ptrdiff_t m, ptrdiff_t rows)
 {
-    for (ptrdiff_t row = 0; row < rows; row++, D += m) {
+    for (ptrdiff_t row = 0; row < rows; row++, D += d) {
         for (uint64_t mask = fired[row] & wanted; mask; mask &= mask - 1) {
             for (ptrdiff_t j = 0; j < m; j++) {
                 dW[__builtin_ctzll(mask) * w + j] += D[j];
@@ -366,12 +400,13 @@ static uint64_t bits_between(ptrdiff_t first, ptrdiff_t last)
     return last >= 64 ? up : last > 0 ? up & ~(~UINT64_C(0) << last) : 0;
 }
 
-static void fired_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdiff_t m,
+static void fired_backward(real *dW, ptrdiff_t w, const uint64_t *all, ptrdiff_t apart,
+                           const real *D, ptrdiff_t d, ptrdiff_t m,
                            ptrdiff_t first, ptrdiff_t last, ptrdiff_t rows)
 {
     for (ptrdiff_t c = first / CHUNK; c * CHUNK < last; c++) {
         const uint64_t wanted = bits_between(first - c * CHUNK, last - c * CHUNK);
-        const uint64_t *fired = x.fired + c * x.apart;
+        const uint64_t *fired = all + c * apart;
         real *g = dW + c * CHUNK * w;
 
         for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
@@ -379,11 +414,11 @@ static void fired_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdif
 
             switch (block.vecs) {
             case 0:
-                fired_short(g, w, fired, wanted, D, m, rows);
+                fired_short(g, w, fired, wanted, D, d, m, rows);
                 break;
 #define CASE(n) \
             case n: \
-                fired_block(g, w, fired, wanted, D, m, rows, block, n); \
+                fired_block(g, w, fired, wanted, D, d, rows, block, n); \
                 break;
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 #undef CASE
@@ -396,7 +431,7 @@ static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdif
                            ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
     if (x.fired) {
-        fired_backward(dW, w, x, D, m, first, last, B * T);
+        fired_backward(dW, w, x.fired, x.apart, D, m, m, first, last, B * T);
         return;
     }
     if (x.values && !x.samples) {
@@ -484,21 +519,6 @@ static void input_backward_row(real *g, const Visit *visits, ptrdiff_t count, pt
 }
 
 /* ---- bits of numbers ------------------------------------------------------------------- */
-
-/* bit i says that y[i] is not 0, for up to CHUNK of them */
-static uint64_t bits_of(const real *y, ptrdiff_t count)
-{
-    uint64_t bits = 0;
-    ptrdiff_t i = 0;
-
-    for (; i + LANES <= count; i += LANES) {
-        bits |= (uint64_t)vec_positive(vec_load(y + i)) << i;
-    }
-    for (; i < count; i++) {
-        bits |= (uint64_t)(y[i] > 0) << i;
-    }
-    return bits;
-}
 
 static ptrdiff_t input_fired(uint64_t *fired, ptrdiff_t apart, const real *y, ptrdiff_t n,
                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t N)

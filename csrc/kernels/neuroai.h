@@ -51,6 +51,9 @@ typedef struct {
     ptrdiff_t apart;
 } Input;
 
+/* Below this density of ones a product that visits them is faster than one over all numbers. */
+static const double FEW = 0.25;
+
 /* fired of y (rows, n), which is 0 or 1, from rows first to last; returns how many are 1 */
 static ptrdiff_t input_fired(uint64_t *fired, ptrdiff_t apart, const real *y, ptrdiff_t n,
                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t N);
@@ -62,6 +65,10 @@ static void input_prefetch(Input x, ptrdiff_t b, ptrdiff_t B);
 /* V (B, T, m) = x W, of the first m columns of W (N, w) */
 static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_t w,
                           ptrdiff_t B, ptrdiff_t T, ptrdiff_t N);
+
+/* V (m) += y W of one row y (N) of 0 and 1, of which only the ones are visited */
+static void spikes_row_forward(real *V, ptrdiff_t m, const real *y, const real *W, ptrdiff_t w,
+                               ptrdiff_t N);
 
 /* dW (N, w) += x^T D for the rows of dW from first to last; D (B, T, m), m <= w */
 static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdiff_t m,
@@ -124,6 +131,8 @@ typedef struct {
     const real *b;                      /* (m) thresholds */
     const real *d;                      /* (m) decay */
     const real *zeros;                  /* (m) */
+    real *side;                         /* (B, m), with R: scratch for a step's rows, which lie far
+                                         * apart, side by side */
     Activation h, g;
     Inhibition inhibition;
     const real *y_0, *V_0;              /* (B, m) initial state, or NULL: zeros */
@@ -167,9 +176,11 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
                                 const Unit *unit, ptrdiff_t first, ptrdiff_t last,
                                 ptrdiff_t B, ptrdiff_t T);
 
-/* dR (M, M) += y_{t-1}^T D_t for the rows of dR from first to last */
-static void recurrent_backward(real *dR, const real *y, const real *D, const Unit *unit,
-                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
+/* dR (M, M) += y_{t-1}^T D_t for the rows of dR from first to last; y may come as bits too
+ * (input_fired, of B T rows), or NULL */
+static void recurrent_backward(real *dR, const real *y, const uint64_t *fired, const real *D,
+                               const Unit *unit, ptrdiff_t first, ptrdiff_t last,
+                               ptrdiff_t B, ptrdiff_t T);
 
 /* sum += each (B, m) over the samples, for the columns from first to last */
 static void sum_samples(real *sum, const real *each, ptrdiff_t m,

@@ -116,13 +116,56 @@ INLINE void forward_row(real *y, real *V, real *peak, const Unit *unit, ptrdiff_
     }
 }
 
+/* `n` rows of m numbers from `from`, which lie apart, side by side: products read many rows at
+ * once, and rows that lie T m numbers apart would share a few lines of the core's cache */
+static const real *side_by_side(const Unit *unit, const real *from, ptrdiff_t apart,
+                                ptrdiff_t first, ptrdiff_t last)
+{
+    for (ptrdiff_t b = first; b < last; b++) {
+        memcpy(unit->side + b * unit->m, from + b * apart, (size_t)unit->M * sizeof *from);
+    }
+    return unit->side + first * unit->m;
+}
+
+static ptrdiff_t count_ones(const real *y, ptrdiff_t n)
+{
+    ptrdiff_t ones = 0;
+
+    for (ptrdiff_t j = 0; j < n; j++) {
+        ones += y[j] > 0;
+    }
+    return ones;
+}
+
+/* V_t += y_{t-1} R */
+static void recurrent_forward(real *V, State before, const Unit *unit, ptrdiff_t t,
+                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t T)
+{
+    const ptrdiff_t m = unit->m, M = unit->M;
+    ptrdiff_t ones = 0;
+
+    if (t == 0 && !unit->y_0) {
+        return;
+    }
+    for (ptrdiff_t b = first; b < last && unit->h.f == STEP && t > 0; b++) {
+        ones += count_ones(before.y + b * before.apart, M);
+    }
+    if (unit->h.f == STEP && t > 0 && (double)ones < FEW * (double)((last - first) * M)) {
+        for (ptrdiff_t b = first; b < last; b++) {
+            spikes_row_forward(V + (b * T + t) * m, M, before.y + b * before.apart, unit->R, M, M);
+        }
+        return;
+    }
+    matmul(V + (first * T + t) * m, T * m, side_by_side(unit, before.y, before.apart, first, last),
+           m, 1, unit->R, M, last - first, M, M, 1);
+}
+
+/* h, g and inhibited are constants where this is inlined */
 INLINE void forward_rows(real *y, real *V, real *peak, const Unit *unit,
                          ptrdiff_t begin, ptrdiff_t end, ptrdiff_t first, ptrdiff_t last,
                          ptrdiff_t B, ptrdiff_t T,
                          const Function h, const Function g, const int inhibited)
 {
-    const ptrdiff_t m = unit->m, M = unit->M;
-
     for (ptrdiff_t b = first; b < last && !goes_by_step(unit); b++) {
         for (ptrdiff_t t = begin; t < end; t++) {
             const real most = inhibited ? inhibitor(peak + t * B, unit, b, B) : 0;
@@ -131,12 +174,10 @@ INLINE void forward_rows(real *y, real *V, real *peak, const Unit *unit,
         }
     }
     for (ptrdiff_t t = begin; t < end && goes_by_step(unit); t++) {
-        const State before = state_before(y, V, unit, t, T);
         real most = 0;
 
-        if (unit->R && (t > 0 || unit->y_0)) {
-            matmul(V + (first * T + t) * m, T * m, before.y + first * before.apart, before.apart,
-                   1, unit->R, M, last - first, M, M, 1);
+        if (unit->R) {
+            recurrent_forward(V, state_before(y, V, unit, t, T), unit, t, first, last, T);
         }
         for (ptrdiff_t b = first; b < last; b++) {
             if (inhibited && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
@@ -270,7 +311,8 @@ static void backward_prepare(const Backward *out, Upstream e, const Unit *unit, 
         }
     }
     if (unit->R && t < T - 1) {
-        matmul(out->D + start, T * m, out->D + start + m, T * m, 1, unit->Rt, M,
+        matmul(out->D + start, T * m,
+               side_by_side(unit, out->D + (t + 1) * m, T * m, first, last), m, 1, unit->Rt, M,
                last - first, M, M, 1);
     }
 }
@@ -402,8 +444,8 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
     }
     copy_or_zero(out->dy_0 + first * m, NULL, (last - first) * m);
     if (unit->R) {
-        matmul(out->dy_0 + first * m, m, out->D + first * T * m, T * m, 1, unit->Rt, M,
-               last - first, M, M, 1);
+        matmul(out->dy_0 + first * m, m, side_by_side(unit, out->D, T * m, first, last), m, 1,
+               unit->Rt, M, last - first, M, M, 1);
     }
     for (ptrdiff_t b = first; b < last; b++) {
         const real *D = out->D + b * T * m, *y_0 = unit->y_0 + b * m, *V_0 = unit->V_0 + b * m;
@@ -421,8 +463,9 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
     }
 }
 
-static void recurrent_backward(real *dR, const real *y, const real *D, const Unit *unit,
-                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
+static void recurrent_backward(real *dR, const real *y, const uint64_t *fired, const real *D,
+                               const Unit *unit, ptrdiff_t first, ptrdiff_t last,
+                               ptrdiff_t B, ptrdiff_t T)
 {
     const ptrdiff_t m = unit->m, M = unit->M;
 
@@ -431,9 +474,10 @@ static void recurrent_backward(real *dR, const real *y, const real *D, const Uni
             matmul(dR + first * M, M, unit->y_0 + b * m + first, 1, m, D, m,
                    last - first, 1, M, 1);
         }
-        if (T > 1) {
-            matmul(dR + first * M, M, y + first, 1, m, D + m, m, last - first, T - 1, M,
-                   1);
+        if (T > 1 && fired) {
+            fired_backward(dR, M, fired + b * T, B * T, D + m, m, M, first, last, T - 1);
+        } else if (T > 1) {
+            matmul(dR + first * M, M, y + first, 1, m, D + m, m, last - first, T - 1, M, 1);
         }
     }
 }

@@ -49,6 +49,7 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
     layer->V = take(memory, used, B * T * m, sizeof(real));
     layer->y = take(memory, used, B * T * m, sizeof(real));
     layer->peak = take(memory, used, (T + 1) * B, sizeof(real));
+    layer->unit.side = layer->unit.R ? take(memory, used, B * m, sizeof(real)) : NULL;
     layer->fired = NULL;
     if (layer->unit.h.f == STEP) {
         layer->fired = take(memory, used, (M + 63) / 64 * B * T, sizeof *layer->fired);
@@ -201,24 +202,23 @@ static double sum_of(const real *y, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t M)
     return lane[0];
 }
 
-/* Below this density of ones a product over bits is faster than one over numbers. */
-static const double FEW = 0.25;
+static const uint64_t *few_fired(const Layer *layer, ptrdiff_t first, ptrdiff_t last, ptrdiff_t T)
+{
+    double ones = 0;
+
+    for (ptrdiff_t b = first; b < last && layer->fired; b++) {
+        ones += layer->sums[b];
+    }
+    return ones < FEW * (double)((last - first) * T * layer->M) ? layer->fired : NULL;
+}
 
 static Input output_of(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
                        ptrdiff_t B, ptrdiff_t T)
 {
-    double ones = 0;
-
-    if (layer->kind != SNU || !layer->sequences || !layer->fired) {
-        return (Input){.values = layer->out, .n = layer->unit.m};
-    }
-    for (ptrdiff_t b = first; b < last; b++) {
-        ones += layer->sums[b];
-    }
     return (Input){
         .values = layer->out,
         .n = layer->unit.m,
-        .fired = ones < FEW * (double)((last - first) * T * layer->M) ? layer->fired : NULL,
+        .fired = layer->kind == SNU && layer->sequences ? few_fired(layer, first, last, T) : NULL,
         .apart = B * T,
     };
 }

@@ -96,6 +96,9 @@ static ptrdiff_t network_rows(const Network *net);
 
 static void network_run(Network *net, Run *run, int ranks);
 
+/* y of the samples from first to last as bits where few of it are 1, else NULL */
+static const uint64_t *few_fired(const Layer *layer, ptrdiff_t first, ptrdiff_t last, ptrdiff_t T);
+
 /* what the layer above is fed; told from the spikes of the samples from first to last */
 static Input output_of(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
                        ptrdiff_t B, ptrdiff_t T);

@@ -58,7 +58,7 @@ static int layer_gradient(Layer *layer, Input x, int by_row, int rank, int ranks
         if (i == KERNEL) {
             input_backward(g, weights->apart, x, D, unit->m, first, last, B, T);
         } else if (i == RECURRENT_KERNEL) {
-            recurrent_backward(g, layer->y, D, unit, first, last, B, T);
+            recurrent_backward(g, layer->y, few_fired(layer, 0, B, T), D, unit, first, last, B, T);
         } else {
             sum_samples(g, layer->back.db, unit->m, first, last, B);
         }

@@ -152,7 +152,8 @@ static PyObject *py_snu_forward(PyObject *Py_UNUSED(module), PyObject *args)
     unit.M = unit.m = M;
     unit.inhibition = (Inhibition)inhibition;
     if (!(to_y = new_array(&y, 3, shape)) || !(to_V = new_array(&V, 3, shape)) ||
-        !(peak = new_scratch(T + 1, B, 1)) || !(unit.zeros = zeros = new_scratch(M, 1, 1))) {
+        !(peak = new_scratch(T + 1, B, 1)) || !(unit.zeros = zeros = new_scratch(M, 1, 1)) ||
+        (unit.R && !(unit.side = new_scratch(B, M, 1)))) {
         goto exit;
     }
     Py_BEGIN_ALLOW_THREADS
@@ -168,6 +169,7 @@ exit:
     Py_XDECREF(V);
     PyMem_RawFree(peak);
     PyMem_RawFree(zeros);
+    PyMem_RawFree(unit.side);
     return result;
 }
 
@@ -175,7 +177,7 @@ exit:
 typedef struct {
     PyObject *dx, *dW, *db, *dR, *dd, *dy_0, *dV_0;
     real *x, *W, *b, *R, *d;            /* where they are, and scratch: */
-    real *peak, *zeros, *transposed;
+    real *peak, *zeros, *side, *transposed;
     Backward back;
 } Gradients;
 
@@ -194,6 +196,7 @@ static int gradients_new(Gradients *to, const Unit *unit,
            (!unit->y_0 || (back->dV_0 = new_zeros(&to->dV_0, 2, of_state))) &&
            (to->peak = new_scratch(T + 1, B, 1)) &&
            (to->zeros = new_scratch(M, 1, 1)) &&
+           (!unit->R || (to->side = new_scratch(B, M, 1))) &&
            (to->transposed = new_scratch(N > M ? N : M, M, 1)) &&
            (back->D = new_scratch(B, T, M)) &&
            (back->db = new_scratch(B, M, 1)) &&
@@ -213,6 +216,7 @@ static void gradients_free(Gradients *to)
     Py_XDECREF(to->dV_0);
     PyMem_RawFree(to->peak);
     PyMem_RawFree(to->zeros);
+    PyMem_RawFree(to->side);
     PyMem_RawFree(to->transposed);
     PyMem_RawFree(to->back.D);
     PyMem_RawFree(to->back.db);
@@ -231,6 +235,7 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
         unit.Rt = to->transposed;
     }
     unit.zeros = to->zeros;
+    unit.side = to->side;
     if (unit.inhibition) {
         snu_peaks(to->peak, y, &unit, T, 0, B, B);
     }
@@ -242,7 +247,7 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
     sum_samples(to->b, to->back.db, M, 0, M, B);
     sum_samples(to->d, to->back.dd, M, 0, M, B);
     if (unit.R) {
-        recurrent_backward(to->R, y, to->back.D, &unit, 0, M, B, T);
+        recurrent_backward(to->R, y, NULL, to->back.D, &unit, 0, M, B, T);
     }
     transpose(to->transposed, N, W, M, 0, N, M);
     matmul(to->x, N, to->back.D, M, 1, to->transposed, N, B * T, M, N, 0);
