@@ -1,0 +1,74 @@
+"""What the PyTorch rivals share: the unit, the loss, the optimizers."""
+
+import torch
+from torch.nn import functional as F
+
+from .. import jobs
+
+ALPHA = 0.1
+
+
+def versions():
+    return {"torch": torch.__version__}
+
+
+def parameters(job):
+    """Tensors of every layer that require gradients, and all of them in one list."""
+    layers = [
+        [torch.from_numpy(array).requires_grad_() for array in layer]
+        for layer in jobs.weights(job)
+    ]
+    return layers, [array for layer in layers for array in layer]
+
+
+def optimizer(job, arrays):
+    if job.optimizer == "sgd":
+        return torch.optim.SGD(arrays, job.rate, fused=True)
+    if job.optimizer == "rmsprop":
+        return torch.optim.RMSprop(arrays, job.rate, alpha=0.9, eps=1e-7, foreach=True)
+    # eps is added to the corrected sqrt(v), in the jobs to the uncorrected one.
+    return torch.optim.Adam(arrays, job.rate, eps=1e-7, fused=True)
+
+
+class Step(torch.autograd.Function):
+    """h: 1 where x > 0, else 0; its derivative is taken to be 1 - tanh(x)^2."""
+
+    @staticmethod
+    def forward(x):
+        return torch.heaviside(x, x.new_zeros(()))
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        tanh = torch.tanh(x)
+        return dy * (1 - tanh * tanh)
+
+
+def unroll(job, layer, drive, hidden):
+    """y of all steps (T, B, units), from what the inputs drive into the units, likewise."""
+    # All of unbind's slices get their gradient in one tensor, and so do bias's uses.
+    thresholds = layer[-1].expand_as(drive).unbind(0)
+    spikes = []
+    for a, bias in zip(drive.unbind(0), thresholds):
+        if spikes:
+            peak = y.amax() if hidden and job.inhibited else y
+            a = torch.addcmul(a, V, 1 - peak, value=job.decay)
+            if hidden and job.recurrent:
+                a = a.addmm(y, layer[1])
+        V = F.leaky_relu(a, ALPHA)
+        y = Step.apply(V - bias)
+        spikes.append(y)
+    return torch.stack(spikes)
+
+
+def forward(job, layers, drive):
+    """The mean over time of the last layer's y, from the first layer's drive."""
+    for number, layer in enumerate(layers):
+        if number > 0:
+            drive = spikes @ layer[0]
+        spikes = unroll(job, layer, drive, number < len(job.hidden))
+    return spikes.mean(0)
