@@ -105,6 +105,9 @@ def job(job, threads, options):
     finally:
         for worker in workers.values():
             worker.end()
+    for run in runs.values():
+        # Of the same rounds: ratios are taken run by run.
+        run["beside"] = runs["neuroai_c"]["seconds"] if "neuroai_c" in runs else []
     return list(runs.values()), versions
 
 

@@ -38,9 +38,12 @@ def tables(results):
                  "an example, beside SNN", "peak memory"]]
         for job in varied:
             cells = [_cell(runs, job.name, threads, rival) for rival in compared]
+            if not any(cells):
+                continue
             rows.append([job.title, *(cell or "-" for cell in cells),
                          _beside(runs, job, threads), _memory(runs, job.name, "neuroai_c")])
-        text.append(_markdown(rows))
+        if len(rows) > 2:               # more than the page's SNN, to compare with
+            text.append(_markdown(rows))
     return "\n\n".join(text) + "\n"
 
 
@@ -72,10 +75,8 @@ def plot(results, path):
 
 
 def _ratios(runs, job, threads, rival):
-    ours, theirs = runs.get((job, threads, "neuroai_c")), runs.get((job, threads, rival))
-    if not ours or not theirs:
-        return []
-    return [b / a for a, b in zip(ours["seconds"], theirs["seconds"])]
+    run = runs.get((job, threads, rival))
+    return [b / a for a, b in zip(run["beside"], run["seconds"])] if run else []
 
 
 def _cell(runs, job, threads, rival):

@@ -50,8 +50,10 @@ def _prepare(name, request):
 
     job = next(job for job in jobs.JOBS if job.name == request["job"])
     rival = importlib.import_module(f"benchmarks.rivals.{name}")
-    make = rival.encoder if job.group == "encode" else rival.trainer
-    train = make(job, jobs.Data(request["data"]), threads)
+    role = "encoder" if job.group == "encode" else "trainer"
+    if not hasattr(rival, role):
+        raise NotImplementedError("has nothing of the kind")
+    train = getattr(rival, role)(job, jobs.Data(request["data"]), threads)
     return train, job.samples, {"versions": rival.versions()}
 
 

@@ -49,7 +49,8 @@ def test_every_rival_is_there_and_every_job_has_a_name_of_its_own():
 
 def test_tables_of_results():
     runs = [
-        {"job": job, "threads": 2, "rival": rival, "samples": 60, "seconds": seconds, "bytes": 2**20}
+        {"job": job, "threads": 2, "rival": rival, "samples": 60, "seconds": seconds,
+         "beside": [1.0, 2.0, 4.0], "bytes": 2**20}
         for job in ("snn", "batch64")
         for rival, seconds in (("neuroai_c", [1.0, 2.0, 4.0]), ("numpy_plain", [3.0, 4.0, 20.0]))
     ]

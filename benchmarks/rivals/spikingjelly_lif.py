@@ -27,7 +27,8 @@ def trainer(job, data, threads):
         raise NotImplementedError("has no lateral inhibition")
     torch.set_num_threads(threads)
     net = _net(job)
-    advance = torch.compile(net, fullgraph=True, dynamic=False)
+    # Its container for recurrence takes many minutes to compile.
+    advance = net if job.recurrent else torch.compile(net, fullgraph=True, dynamic=False)
     update = optimizer(job, list(net.parameters()))
     x, targets = np.asarray(data.x), torch.from_numpy(np.array(data.y))
 

@@ -93,10 +93,12 @@ def optimizer(job):
 def batcher(job, data, whole=False):
     """batches(order): a tf.data set of float32 batches; `whole`: no smaller one at the end."""
     x, y = data.x, np.array(data.y)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread sleeps ever longer, and fit waits for it
 
     def batches(order):
         index = tf.data.Dataset.from_tensor_slices(order).batch(job.batch, drop_remainder=whole)
-        return index.map(gather).prefetch(2)
+        return index.map(gather).prefetch(2).with_options(options)
 
     def gather(batch):
         # NumPy picks from the bytes where they are mapped: as a tensor they would be a copy.

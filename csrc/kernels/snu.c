@@ -116,7 +116,7 @@ INLINE void forward_row(real *y, real *V, real *peak, const Unit *unit, ptrdiff_
     }
 }
 
-/* `n` rows of m numbers from `from`, which lie apart, side by side: products read many rows at
+/* The rows from first to last of `from`, which lie apart, side by side: products read many rows at
  * once, and rows that lie T m numbers apart would share a few lines of the core's cache */
 static const real *side_by_side(const Unit *unit, const real *from, ptrdiff_t apart,
                                 ptrdiff_t first, ptrdiff_t last)
