@@ -856,7 +856,7 @@ def test_interrupted_fit(monkeypatch):
         patch.setattr(models, "tqdm", InterruptingBar)
         patch.setattr(InterruptingBar, "updates_left", 4)
         with pytest.raises(KeyboardInterrupt):
-            model.fit(x, y, batch_size=15, epochs=3, shuffle=False, verbose=0)
+            model.fit(x, y, batch_size=15, epochs=3, shuffle=False, verbose=1)
     assert len(model.history.history["loss"]) == 1
     parts = batches(SAMPLES, 15)
     for part in [*parts, parts[0]]:
