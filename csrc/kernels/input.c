@@ -486,35 +486,24 @@ static void input_visits(Visit *visits, ptrdiff_t *end, Input x, const real *D, 
     }
 }
 
-INLINE void visits_block(real *g, const Visit *visit, const Visit *end, ptrdiff_t words,
-                         ptrdiff_t m, Block block, const ptrdiff_t vecs)
+INLINE void input_backward_row(real *g, const Visit *visit, ptrdiff_t count, ptrdiff_t words,
+                               ptrdiff_t m, Block block, const ptrdiff_t vecs)
 {
+    const Visit *end = visit + count;
     vec sum[BLOCK] = {0};
 
+    if (vecs == 0) {
+        memset(g, 0, (size_t)m * sizeof *g);
+        for (; visit < end; visit++) {
+            mask_short(g, visit->mask, words, visit->D, m);
+        }
+        return;
+    }
     for (; visit < end; visit++) {
         mask_block(sum, visit->mask, words, visit->D + block.begin, m, vecs, block.last);
     }
     for (ptrdiff_t k = 0; k < vecs; k++) {
         vec_store(g + offset(k, vecs, block.last), sum[k]);
-    }
-}
-
-static void input_backward_row(real *g, const Visit *visits, ptrdiff_t count, ptrdiff_t words,
-                               ptrdiff_t m, Block block)
-{
-    switch (block.vecs) {
-    case 0:
-        memset(g, 0, (size_t)m * sizeof *g);
-        for (ptrdiff_t i = 0; i < count; i++) {
-            mask_short(g, visits[i].mask, words, visits[i].D, m);
-        }
-        break;
-#define CASE(n) \
-    case n: \
-        visits_block(g, visits, visits + count, words, m, block, n); \
-        break;
-    CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
-#undef CASE
     }
 }
 

@@ -98,9 +98,10 @@ typedef struct {
 static void input_visits(Visit *visits, ptrdiff_t *end, Input x, const real *D, ptrdiff_t m,
                          ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
 
-/* g = a block of the row of x^T D that belongs to an input with these visits */
-static void input_backward_row(real *g, const Visit *visits, ptrdiff_t count, ptrdiff_t words,
-                               ptrdiff_t m, Block block);
+/* g = a block of the row of x^T D that belongs to an input with these visits; vecs is
+ * block.vecs, a constant where this is inlined */
+INLINE void input_backward_row(real *g, const Visit *visit, ptrdiff_t count, ptrdiff_t words,
+                               ptrdiff_t m, Block block, const ptrdiff_t vecs);
 
 /* ---- g and h: activation.h ----------------------------------------------- */
 
@@ -227,8 +228,8 @@ typedef struct {
  * ADAM      m = rho m + (1 - rho) g,  v = beta_2 v + (1 - beta_2) g^2,
  *           w -= rate_t m / (sqrt(v) + epsilon),
  *           rate_t = rate sqrt(1 - beta_2^step) / (1 - rho^step), step from 1 */
-static void sgd_step(real *w, real *u, const real *g, Optimizer o, ptrdiff_t n);
-static void rmsprop_step(real *w, real *v, real *u, const real *g, Optimizer o, ptrdiff_t n);
+INLINE void sgd_step(real *w, real *u, const real *g, Optimizer o, ptrdiff_t n);
+INLINE void rmsprop_step(real *w, real *v, real *u, const real *g, Optimizer o, ptrdiff_t n);
 static void adam_step(real *w, real *m, real *v, const real *g, Optimizer o, double step,
                       ptrdiff_t n);
 

@@ -16,7 +16,7 @@
 
 #include <math.h>
 
-static void sgd_step(real *restrict w, real *restrict u, const real *restrict g,
+INLINE void sgd_step(real *restrict w, real *restrict u, const real *restrict g,
                      Optimizer o, ptrdiff_t n)
 {
     const real rate = (real)o.rate, momentum = (real)o.momentum;
@@ -35,7 +35,7 @@ static void sgd_step(real *restrict w, real *restrict u, const real *restrict g,
     }
 }
 
-static void rmsprop_step(real *restrict w, real *restrict v, real *restrict u,
+INLINE void rmsprop_step(real *restrict w, real *restrict v, real *restrict u,
                          const real *restrict g, Optimizer o, ptrdiff_t n)
 {
     const real rate = (real)o.rate, momentum = (real)o.momentum;

@@ -28,12 +28,13 @@ typedef struct {
 /* what rank gets of n, from this on */
 static ptrdiff_t part_of(ptrdiff_t n, int rank, int ranks) { return n * rank / ranks; }
 
-/* n reals, filled up to whole cache lines */
+/* n reals, filled up to whole cache lines; to one more where rows would lie a multiple of 2 KiB
+ * apart, as then all of them compete for the same few lines of the core's caches */
 static ptrdiff_t whole_lines(ptrdiff_t n)
 {
-    const ptrdiff_t line = 64 / sizeof(real);
+    const ptrdiff_t line = 64 / sizeof(real), lines = (n + line - 1) / line;
 
-    return (n + line - 1) / line * line;
+    return (lines % 32 ? lines : lines + (lines > 0)) * line;
 }
 
 typedef struct {

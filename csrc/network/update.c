@@ -119,7 +119,7 @@ enum { CAUGHT_UP = 4 };                  /* vectors at a time: they do not wait 
 /* ---- row by row ---------------------------------------------------------------------- */
 
 /* v = rho v of a row of whole vectors, n numbers, for the steps that it has missed */
-static void catch_up(real *v, ptrdiff_t n, double missed, real rho)
+INLINE void catch_up(real *v, ptrdiff_t n, double missed, real rho)
 {
     for (ptrdiff_t j = 0; missed > 0 && j < n; j += CAUGHT_UP * LANES) {
         const ptrdiff_t vecs = (n - j) / LANES < CAUGHT_UP ? (n - j) / LANES : CAUGHT_UP;
@@ -139,37 +139,84 @@ static void catch_up(real *v, ptrdiff_t n, double missed, real rho)
     }
 }
 
-/* the rows of the rank's share that have a gradient: that, and their step */
+/* a step of n weights from number `at` on; n is a constant where this is inlined */
+INLINE void row_step(const Weights *W, const real *g, const Optimizer *o, double missed,
+                     ptrdiff_t at, const ptrdiff_t n)
+{
+    if (o->method == RMSPROP) {
+        catch_up(W->slot[0] + at, n, missed, (real)o->rho);
+        rmsprop_step(W->w + at, W->slot[0] + at, NULL, g, *o, n);
+    } else {
+        sgd_step(W->w + at, NULL, g, *o, n);
+    }
+}
+
+/* asks for n weights, and what the optimizer keeps for them, from number `at` on */
+static void row_prefetch(const Weights *W, ptrdiff_t at, ptrdiff_t n)
+{
+    for (ptrdiff_t j = at; j < at + n; j += 64 / (ptrdiff_t)sizeof *W->w) {
+        __builtin_prefetch(W->w + j, 1);
+        if (W->slot[0]) {
+            __builtin_prefetch(W->slot[0] + j, 1);
+        }
+    }
+}
+
+/* Of a block of the rows from first to last that have a gradient: that, and at once their step:
+ * the divider, which a step waits for, works while the next row's gradient is summed.  vecs is a
+ * constant where this is inlined. */
+INLINE void rows_update(Layer *layer, ptrdiff_t words, const Optimizer *o, double step,
+                        ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, Block block,
+                        const ptrdiff_t vecs)
+{
+    const Weights *W = &layer->weights[KERNEL];
+    const Visit *visits = layer->visits + first * B;
+    const ptrdiff_t m = layer->unit.m;
+    const int whole = block.width == vecs * LANES, ends = block.begin + block.width == m;
+    real g[BLOCK * LANES];
+    ptrdiff_t begin = 0;
+
+    for (ptrdiff_t row = first; row < last; begin = layer->ends[row++]) {
+        const ptrdiff_t count = layer->ends[row] - begin;
+        const ptrdiff_t at = row * W->apart + block.begin;
+        const double missed = step - 1 - layer->met[row];
+
+        if (count == 0) {
+            continue;
+        }
+        if (block.width < m && row + 1 < last) {        /* far away: not what comes next in memory */
+            row_prefetch(W, at + W->apart, block.width);
+        }
+        input_backward_row(g, visits + begin, count, words, m, block, vecs);
+        if (whole) {
+            row_step(W, g, o, missed, at, vecs * LANES);
+        } else {
+            row_step(W, g, o, missed, at, block.width);
+        }
+        layer->met[row] = ends ? step : layer->met[row];
+    }
+}
+
+/* the rows of the rank's share */
 static void kernel_update(Layer *layer, Input x, const Optimizer *o, double step,
                           int rank, int ranks, ptrdiff_t B, ptrdiff_t T)
 {
-    const Weights *W = &layer->weights[KERNEL];
-    const ptrdiff_t m = layer->unit.m, blocks = input_blocks(m);
-    const ptrdiff_t first = part_of(W->rows, rank, ranks);
-    const ptrdiff_t last = part_of(W->rows, rank + 1, ranks);
-    Visit *visits = layer->visits + first * B;
-    ptrdiff_t *end = layer->ends + first;
+    const ptrdiff_t m = layer->unit.m, words = x.spikes->words;
+    const ptrdiff_t first = part_of(layer->N, rank, ranks);
+    const ptrdiff_t last = part_of(layer->N, rank + 1, ranks);
 
-    input_visits(visits, end, x, layer->back.D, m, first, last, B, T);
-    for (ptrdiff_t k = 0; k < blocks; k++) {
+    input_visits(layer->visits + first * B, layer->ends + first, x, layer->back.D, m,
+                 first, last, B, T);
+    for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
         const Block block = input_block(k, m);
-        real g[BLOCK * LANES];
-        ptrdiff_t begin = 0;
 
-        for (ptrdiff_t row = first; row < last; begin = end[row++ - first]) {
-            const ptrdiff_t count = end[row - first] - begin;
-            const ptrdiff_t at = row * W->apart + block.begin;
-
-            if (count == 0) {
-                continue;
-            }
-            input_backward_row(g, visits + begin, count, x.spikes->words, m, block);
-            if (o->method == RMSPROP) {
-                catch_up(W->slot[0] + at, block.width, step - 1 - layer->met[row],
-                         (real)o->rho);
-            }
-            weights_step(W, g, o, step, at, block.width);
-            layer->met[row] = k + 1 < blocks ? layer->met[row] : step;
+        switch (block.vecs) {
+#define CASE(n) \
+        case n: \
+            rows_update(layer, words, o, step, first, last, B, block, n); \
+            break;
+        CASE(0) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
         }
     }
 }

@@ -15,6 +15,12 @@ def aligned_zeros(shape, dtype):
 
 
 def aligned_rows(rows, columns, dtype):
-    """Zeros (rows, columns or more): every row fills whole cache lines."""
+    """Zeros (rows, columns or more): every row fills whole cache lines.
+
+    Never a multiple of 32 of them: rows 2 KiB apart compete for the same lines of a cache.
+    """
     line = _LINE // np.dtype(dtype).itemsize
-    return aligned_zeros((rows, -(-columns // line) * line), dtype)
+    lines = -(-columns // line)
+    if lines and lines % 32 == 0:
+        lines += 1
+    return aligned_zeros((rows, lines * line), dtype)
