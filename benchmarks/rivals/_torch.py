@@ -1,11 +1,14 @@
-"""What the PyTorch rivals share: the unit, the loss, the optimizers."""
+"""What the PyTorch rivals share: the unit, the loss, the optimizers, the loop of the libraries."""
 
+import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from .. import jobs
 
 ALPHA = 0.1
+STEPS = 20  # that are compiled; more would take minutes, so that they go on from the states
 
 
 def versions():
@@ -72,3 +75,48 @@ def forward(job, layers, drive):
             drive = spikes @ layer[0]
         spikes = unroll(job, layer, drive, number < len(job.hidden))
     return spikes.mean(0)
+
+
+def library_trainer(job, data, threads, net, sums_of):
+    """The epoch of a library's own net: sums_of(parts) are its last spikes, summed over parts of
+    STEPS steps (T, B, inputs)."""
+    if job.inhibited:
+        raise NotImplementedError("has no lateral inhibition")
+    torch.set_num_threads(threads)
+    update = optimizer(job, list(net.parameters()))
+    x, targets = np.asarray(data.x), torch.from_numpy(np.array(data.y))
+
+    def train(order):
+        loss = 0.0
+        # A last smaller batch is left out: it would be compiled anew while it is timed.
+        batches = len(order) // job.batch
+        for batch in np.split(order[: batches * job.batch], batches):
+            parts = torch.from_numpy(x[batch]).transpose(0, 1).split(STEPS)
+            error = F.mse_loss(sums_of(parts) / job.steps, targets[batch])
+            update.zero_grad()
+            error.backward()
+            update.step()
+            loss += error.item() / batches
+        return loss
+
+    return train
+
+
+def stateful_trainer(job, data, threads, net):
+    """Of a net whose states go in and come out beside its spikes."""
+    advance = torch.compile(net, fullgraph=True, dynamic=False)
+
+    def sums_of(parts):
+        sums, states = 0, net.states(job.batch)
+        for part in parts:
+            spikes, states = advance(part, states)
+            sums = sums + spikes
+        return sums
+
+    return library_trainer(job, data, threads, net, sums_of)
+
+
+def linear(kernel):
+    module = nn.Linear(*kernel.shape, bias=False)
+    module.weight.data = torch.from_numpy(kernel.T.copy())
+    return module

@@ -10,12 +10,9 @@ import numpy as np
 import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import nn
-from torch.nn import functional as F
 
 from .. import jobs
-from ._torch import optimizer
-
-STEPS = 20  # that are compiled; more would take minutes, so that they go on from the states
+from ._torch import library_trainer
 
 
 def versions():
@@ -23,32 +20,15 @@ def versions():
 
 
 def trainer(job, data, threads):
-    if job.inhibited:
-        raise NotImplementedError("has no lateral inhibition")
-    torch.set_num_threads(threads)
     net = _net(job)
     # Its container for recurrence takes many minutes to compile.
     advance = net if job.recurrent else torch.compile(net, fullgraph=True, dynamic=False)
-    update = optimizer(job, list(net.parameters()))
-    x, targets = np.asarray(data.x), torch.from_numpy(np.array(data.y))
 
-    def train(order):
-        loss = 0.0
-        # A last smaller batch is left out: it would be compiled anew while it is timed.
-        batches = len(order) // job.batch
-        for batch in np.split(order[: batches * job.batch], batches):
-            functional.reset_net(net)
-            output = 0
-            for part in torch.from_numpy(x[batch]).transpose(0, 1).split(STEPS):
-                output = output + advance(part).sum(0) / job.steps
-            error = F.mse_loss(output, targets[batch])
-            update.zero_grad()
-            error.backward()
-            update.step()
-            loss += error.item() / batches
-        return loss
+    def sums_of(parts):
+        functional.reset_net(net)
+        return sum(advance(part).sum(0) for part in parts)
 
-    return train
+    return library_trainer(job, data, threads, net, sums_of)
 
 
 def _net(job):
