@@ -251,7 +251,7 @@ def rarely(samples=90, seed=3):
     return x.astype(np.uint8)
 
 
-@pytest.mark.parametrize("hidden", [1, 10, 33, 130])
+@pytest.mark.parametrize("hidden", [1, 10, 33, 130, 512])
 @pytest.mark.parametrize("optimizer", [
     ai.optimizers.SGD(0.5), ai.optimizers.SGD(0.5, momentum=0.9), ai.optimizers.SGD(0.5, momentum=0.9, nesterov=True),
     ai.optimizers.RMSprop(0.1), ai.optimizers.RMSprop(0.1, momentum=0.9), ai.optimizers.RMSprop(0.1, rho=0.0),
@@ -274,7 +274,7 @@ def test_same_bits_where_inputs_are_rare(optimizer, hidden, monkeypatch):
 
 @pytest.mark.parametrize("samples", [4, 400])
 @pytest.mark.parametrize("threshold", [0.3, 2.0], ids=["many", "few"])
-@pytest.mark.parametrize("hidden", [1, 10, 33, 64, 130])
+@pytest.mark.parametrize("hidden", [1, 10, 33, 64, 130, 512])
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_step_by_hand(dtype, gate, hidden, threshold, samples):

@@ -377,9 +377,10 @@ typedef struct {
 } Job;
 
 /* Samples that a rank takes forward and backward before it turns to the next ones: few, so that
- * what they need stays in the core's first cache; all, where a step's product or maximum needs
+ * what they need stays in the core's second cache, but so many that a product has some blocks of
+ * rows for each vector of weights that it reads; all, where a step's product or maximum needs
  * them at once. */
-enum { TILE_ROWS = 20 };
+enum { TILE_ROWS = 100 };
 
 static ptrdiff_t samples_at_once(const Network *net, ptrdiff_t most)
 {
