@@ -2,7 +2,7 @@
  * page's SNN (784-100-10, T = 20, batch 15):
  *
  *     gcc -O3 -march=native -ffp-contract=off -fno-math-errno -fno-trapping-math \
- *         -o /tmp/floors benchmarks/floors.c -lm && /tmp/floors
+ *         -o floors benchmarks/floors.c -lm && ./floors
  *
  * Every loop is the least that its part of the work can be: no events are looked up, no
  * gradient is told from a weight, everything but D is in the first cache.
