@@ -77,6 +77,23 @@ def forward(job, layers, drive):
     return spikes.mean(0)
 
 
+def trainer_of(job, update, error_of):
+    """The epoch of whoever tells a batch's mean error from its samples' numbers."""
+
+    def train(order):
+        loss = 0.0
+        for start in range(0, len(order), job.batch):
+            batch = order[start : start + job.batch]
+            error = error_of(batch)
+            update.zero_grad()
+            error.backward()
+            update.step()
+            loss += error.item() * len(batch)
+        return loss / len(order)
+
+    return train
+
+
 def library_trainer(job, data, threads, net, sums_of):
     """The epoch of a library's own net: sums_of(parts) are its last spikes, summed over parts of
     STEPS steps (T, B, inputs)."""
@@ -86,20 +103,13 @@ def library_trainer(job, data, threads, net, sums_of):
     update = optimizer(job, list(net.parameters()))
     x, targets = np.asarray(data.x), torch.from_numpy(np.array(data.y))
 
-    def train(order):
-        loss = 0.0
-        # A last smaller batch is left out: it would be compiled anew while it is timed.
-        batches = len(order) // job.batch
-        for batch in np.split(order[: batches * job.batch], batches):
-            parts = torch.from_numpy(x[batch]).transpose(0, 1).split(STEPS)
-            error = F.mse_loss(sums_of(parts) / job.steps, targets[batch])
-            update.zero_grad()
-            error.backward()
-            update.step()
-            loss += error.item() / batches
-        return loss
+    def error_of(batch):
+        parts = torch.from_numpy(x[batch]).transpose(0, 1).split(STEPS)
+        return F.mse_loss(sums_of(parts) / job.steps, targets[batch])
 
-    return train
+    train = trainer_of(job, update, error_of)
+    # A last smaller batch is left out: it would be compiled anew while it is timed.
+    return lambda order: train(order[: len(order) // job.batch * job.batch])
 
 
 def stateful_trainer(job, data, threads, net):
@@ -114,6 +124,16 @@ def stateful_trainer(job, data, threads, net):
         return sums
 
     return library_trainer(job, data, threads, net, sums_of)
+
+
+class StatefulNet(nn.Module):
+    """The products of a net, without its units."""
+
+    def __init__(self, job):
+        super().__init__()
+        layers = jobs.weights(job)
+        self.forth = nn.ModuleList(linear(layer[0]) for layer in layers)
+        self.back = nn.ModuleList(linear(layer[1]) for layer in layers if len(layer) == 3)
 
 
 def linear(kernel):

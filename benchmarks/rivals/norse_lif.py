@@ -7,10 +7,8 @@ from importlib.metadata import version
 
 import torch
 from norse.torch import LIFBoxCell, LIFBoxFeedForwardState, LIFBoxParameters
-from torch import nn
 
-from .. import jobs
-from ._torch import linear, stateful_trainer
+from ._torch import StatefulNet, stateful_trainer
 
 DT = 0.001
 
@@ -23,12 +21,9 @@ def trainer(job, data, threads):
     return stateful_trainer(job, data, threads, Net(job))
 
 
-class Net(nn.Module):
+class Net(StatefulNet):
     def __init__(self, job):
-        super().__init__()
-        layers = jobs.weights(job)
-        self.forth = nn.ModuleList(linear(layer[0]) for layer in layers)
-        self.back = nn.ModuleList(linear(layer[1]) for layer in layers if len(layer) == 3)
+        super().__init__(job)
         self.scale = 1 - job.decay  # of what goes into the cell, by the cell
         self.cell = LIFBoxCell(
             LIFBoxParameters(tau_mem_inv=torch.tensor(self.scale / DT), method="tanh", alpha=1.0),

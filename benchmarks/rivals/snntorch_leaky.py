@@ -9,8 +9,7 @@ import torch
 from snntorch import surrogate
 from torch import nn
 
-from .. import jobs
-from ._torch import linear, stateful_trainer
+from ._torch import StatefulNet, stateful_trainer
 
 
 def versions():
@@ -21,15 +20,12 @@ def trainer(job, data, threads):
     return stateful_trainer(job, data, threads, Net(job))
 
 
-class Net(nn.Module):
+class Net(StatefulNet):
     def __init__(self, job):
-        super().__init__()
-        layers = jobs.weights(job)
-        self.forth = nn.ModuleList(linear(layer[0]) for layer in layers)
-        self.back = nn.ModuleList(linear(layer[1]) for layer in layers if len(layer) == 3)
+        super().__init__(job)
         self.units = nn.ModuleList(
             snntorch.Leaky(job.decay, spike_grad=surrogate.atan(), reset_mechanism="zero")
-            for _ in layers
+            for _ in self.forth
         )
 
     def states(self, batch):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ._torch import forward, optimizer, parameters, versions
+from ._torch import forward, optimizer, parameters, trainer_of, versions
 
 __all__ = ["trainer", "versions"]
 
@@ -15,17 +15,9 @@ def trainer(job, data, threads):
     update = optimizer(job, arrays)
     x, targets = np.asarray(data.x), torch.from_numpy(np.array(data.y))
 
-    def train(order):
-        loss = 0.0
-        for start in range(0, len(order), job.batch):
-            batch = order[start : start + job.batch]
-            inputs = torch.from_numpy(x[batch]).float()
-            drive = (inputs @ layers[0][0]).transpose(0, 1).contiguous()
-            error = F.mse_loss(forward(job, layers, drive), targets[batch])
-            update.zero_grad()
-            error.backward()
-            update.step()
-            loss += error.item() * len(batch)
-        return loss / len(order)
+    def error_of(batch):
+        inputs = torch.from_numpy(x[batch]).float()
+        drive = (inputs @ layers[0][0]).transpose(0, 1).contiguous()
+        return F.mse_loss(forward(job, layers, drive), targets[batch])
 
-    return train
+    return trainer_of(job, update, error_of)

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ._torch import forward, optimizer, parameters, versions
+from ._torch import forward, optimizer, parameters, trainer_of, versions
 
 __all__ = ["trainer", "versions"]
 
@@ -40,19 +40,11 @@ def trainer(job, data, threads):
         drive = drive.view(-1, job.steps, drive.shape[1]).transpose(0, 1).contiguous()
         return F.mse_loss(forward(job, layers, drive), wanted)
 
-    def train(order):
-        loss = 0.0
-        for start in range(0, len(order), job.batch):
-            batch = order[start : start + job.batch]
-            drive = Drive.apply(layers[0][0], *_lists_of_batch(job, spikes, first[batch]))
-            error = error_of(drive, targets[batch])
-            update.zero_grad()
-            error.backward()
-            update.step()
-            loss += error.item() * len(batch)
-        return loss / len(order)
+    def error_of_batch(batch):
+        drive = Drive.apply(layers[0][0], *_lists_of_batch(job, spikes, first[batch]))
+        return error_of(drive, targets[batch])
 
-    return train
+    return trainer_of(job, update, error_of_batch)
 
 
 def _lists(x):
