@@ -272,6 +272,20 @@ def test_same_bits_where_inputs_are_rare(optimizer, hidden, monkeypatch):
         assert_same_run(run, runs[0])
 
 
+@pytest.mark.parametrize("units", [2, 10, 33, 130])
+@pytest.mark.parametrize("optimizer", [ai.optimizers.SGD(0.5), ai.optimizers.RMSprop(0.1)], ids=repr)
+def test_same_bits_of_a_single_layer_where_inputs_are_rare(optimizer, units, monkeypatch):
+    """The last layer's rows need not fill whole vectors."""
+    monkeypatch.setattr(models, "_pack", lambda x: x)
+    runs = []
+    for x in (rarely(), ai.Spikes.from_dense(rarely())):
+        model = ai.Sequential([ai.layers.InputLayer([None, 20])], seed=0)
+        model.add(ai.layers.SNU(units, bias_initializer=ai.initializers.Constant(0.3)))
+        model.compile(optimizer=optimizer, loss="mse", metrics=["acc"])
+        runs.append(trained(model, x, np.eye(units, dtype=np.float32)[np.arange(90) % units], batch_size=4))
+    assert_same_run(runs[1], runs[0])
+
+
 @pytest.mark.parametrize("samples", [4, 400])
 @pytest.mark.parametrize("threshold", [0.3, 2.0], ids=["many", "few"])
 @pytest.mark.parametrize("hidden", [1, 10, 33, 64, 130, 512])

@@ -118,7 +118,7 @@ enum { CAUGHT_UP = 4 };                  /* vectors at a time: they do not wait 
 
 /* ---- row by row ---------------------------------------------------------------------- */
 
-/* v = rho v of a row of whole vectors, n numbers, for the steps that it has missed */
+/* v = rho v of n numbers of a row, for the steps that it has missed */
 INLINE void catch_up(real *v, ptrdiff_t n, double missed, real rho)
 {
     for (ptrdiff_t j = 0; missed > 0 && j < n; j += CAUGHT_UP * LANES) {
@@ -135,6 +135,11 @@ INLINE void catch_up(real *v, ptrdiff_t n, double missed, real rho)
         }
         for (ptrdiff_t k = 0; k < vecs; k++) {
             vec_store(v + j + k * LANES, now[k]);
+        }
+    }
+    for (ptrdiff_t j = n / LANES * LANES; missed > 0 && j < n; j++) {
+        for (double left = missed; left > 0; left -= 1) {
+            v[j] *= rho;
         }
     }
 }
