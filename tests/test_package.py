@@ -325,6 +325,7 @@ SIGNATURES = {
     "metrics.SpikeCount": ("layer name", ""),
     "utils.transform_rate": ("data2D N_ts max_is_present_for seed", ""),
     "utils.to_categorical": ("", ""),
+    "datasets.JSB": ("path", ""),
     "datasets.mnist.load_data": ("path", ""),
     "Spikes.from_dense": ("a", ""),
     "plots.raster": ("spikes ax", ""),
@@ -360,6 +361,7 @@ DEFAULTS = {
     "optimizers.Adam": dict(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7),
     "metrics.SpikeCount": dict(name="spikes"),
     "utils.transform_rate": dict(seed=0),
+    "datasets.JSB": dict(path=None),
     "ops.snu_forward": dict(decay=0.8, lateral_inhibition=False, initial_state=None),
     "plots.features": dict(columns=20, ax=None),
 }

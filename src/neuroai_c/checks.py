@@ -5,6 +5,8 @@ Every error names the function, the argument, what was wanted and what came.
 
 import math
 import numbers
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -44,6 +46,16 @@ def number(where, argument, value, least=-math.inf, most=math.inf):
             bounds += f" and {most:g} or less"
         raise ValueError(f"{where}: {argument} must be {bounds}, got {value}")
     return value
+
+
+def path(where, argument, value):
+    """`value` as a Path, with a leading ~ expanded."""
+    name = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(name, str):
+        raise TypeError(
+            f"{where}: {argument} must be a str or a path-like object, got {type(value).__name__}"
+        )
+    return Path(os.path.expanduser(name))
 
 
 def numeric(where, argument, value):

@@ -1,5 +1,6 @@
-"""Data sets that come with the package: `mnist`."""
+"""Data sets: `mnist`, which comes with the package, and `JSB`, which is downloaded."""
 
 from . import mnist
+from .jsb import JSB
 
-__all__ = ["mnist"]
+__all__ = ["JSB", "mnist"]

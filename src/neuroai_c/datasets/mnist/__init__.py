@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ... import checks
+
 __all__ = ["load_data"]
 
 
@@ -77,13 +79,13 @@ def load_data(path=None):
         ((60000, 28, 28), [5, 0, 4, 1, 9])
     """
     if path is not None:
-        found = _find(_as_path(path))
+        found = _find(checks.path("load_data", "path", path))
     else:
         found = None
         folder = os.environ.get("NEUROAI_C_DATA")
         if folder:
             with contextlib.suppress(FileNotFoundError):
-                found = _find(_as_path(folder))
+                found = _find(checks.path("load_data", "NEUROAI_C_DATA", folder))
         if found is None:
             found = _find(_PACKAGE)
 
@@ -92,15 +94,6 @@ def load_data(path=None):
     else:
         train_x, train_y, test_x, test_y = map(_read_idx, found, _PARTS)
     return (train_x, train_y), (test_x, test_y)
-
-
-def _as_path(path):
-    name = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(name, str):
-        raise TypeError(
-            f"load_data: path must be None, a str or a path-like object, got {type(path).__name__}"
-        )
-    return Path(os.path.expanduser(name))
 
 
 def _find(root):
