@@ -325,6 +325,7 @@ SIGNATURES = {
     "metrics.SpikeCount": ("layer name", ""),
     "utils.transform_rate": ("data2D N_ts max_is_present_for seed", ""),
     "utils.to_categorical": ("", ""),
+    "utils.write_wav": ("path signal rate", ""),
     "datasets.JSB": ("path", ""),
     "datasets.mnist.load_data": ("path", ""),
     "Spikes.from_dense": ("a", ""),

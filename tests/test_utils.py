@@ -1,11 +1,13 @@
-"""utils: the encoder as a user calls it, and one-hot rows."""
+"""utils: the encoder as a user calls it, one-hot rows, and sound files."""
 
 import inspect
+import os
+import wave
 
 import neuroai_c as ai
 import numpy as np
 import pytest
-from neuroai_c.utils import to_categorical, transform_rate
+from neuroai_c.utils import to_categorical, transform_rate, write_wav
 from tolerances import assert_same_bits
 
 # ---- transform_rate --------------------------------------------------------
@@ -121,3 +123,94 @@ def test_dtype(dtype):
 def test_to_categorical_of_bad_input(error, message, arguments):
     with pytest.raises(error, match=f"to_categorical: .*{message}"):
         to_categorical(*arguments)
+
+
+# ---- write_wav -------------------------------------------------------------
+
+
+def read_wav(path):
+    """(rate, int16 samples), by the standard library."""
+    with wave.open(str(path), "rb") as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getcomptype()) == (1, 2, "NONE")
+        return file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+@pytest.mark.parametrize("rate", [1, 8000, 44100, 2**31 - 1])
+def test_write_wav(tmp_path, rate):
+    signal = np.random.default_rng(0).uniform(-1, 1, 1000)
+    write_wav(tmp_path / "a.wav", signal, rate)
+    assert os.listdir(tmp_path) == ["a.wav"]
+    got, samples = read_wav(tmp_path / "a.wav")
+    assert got == rate
+    assert_same_bits(samples, np.rint(signal * 32767).astype(np.int16))
+
+
+def test_a_wav_in_bytes(tmp_path):
+    """Little-endian on every machine."""
+    write_wav(str(tmp_path / "a.wav"), [0, 1, -1, 0.5], np.int64(8000))
+    header = (b"RIFF" + bytes([44, 0, 0, 0]) + b"WAVEfmt " + bytes([16, 0, 0, 0, 1, 0, 1, 0])
+              + bytes([0x40, 0x1F, 0, 0, 0x80, 0x3E, 0, 0, 2, 0, 16, 0]) + b"data" + bytes([8, 0, 0, 0]))
+    samples = bytes([0, 0, 0xFF, 0x7F, 0x01, 0x80, 0x00, 0x40])
+    assert (tmp_path / "a.wav").read_bytes() == header + samples
+
+
+@pytest.mark.parametrize("signal", [
+    [], [1, 0, -1], [True, False], np.array([1, 0], np.uint8), np.linspace(-1, 1, 9, dtype=np.float16),
+    np.linspace(-1, 1, 9, dtype=np.float32)[::-2], np.linspace(-1, 1, 9).astype(">f8"), (0.25,),
+], ids=str)
+def test_signals(tmp_path, signal):
+    write_wav(tmp_path / "a.wav", signal, 8000)
+    wanted = np.rint(np.asarray(signal, float) * 32767).astype(np.int16)
+    assert_same_bits(read_wav(tmp_path / "a.wav")[1], wanted)
+
+
+@pytest.mark.parametrize("error, argument, arguments", [
+    (TypeError, "path", (None, [0.0], 8000)),
+    (TypeError, "path", (3, [0.0], 8000)),
+    (TypeError, "signal", ("a.wav", None, 8000)),
+    (TypeError, "signal", ("a.wav", ["0"], 8000)),
+    (TypeError, "signal", ("a.wav", [1j], 8000)),
+    (ValueError, "signal", ("a.wav", 0.0, 8000)),
+    (ValueError, "signal", ("a.wav", [[0.0, 0.0]], 8000)),
+    (ValueError, "signal", ("a.wav", [0.0, 1.0001], 8000)),
+    (ValueError, "signal", ("a.wav", np.array([0, -128], np.int8), 8000)),
+    (ValueError, "signal", ("a.wav", [0.0, np.nan], 8000)),
+    (ValueError, "signal", ("a.wav", [0.0, -np.inf], 8000)),
+    (ValueError, "signal", ("a.wav", np.broadcast_to(np.float32(0), 2**31), 8000)),
+    (ValueError, "rate", ("a.wav", [0.0], 0)),
+    (ValueError, "rate", ("a.wav", [0.0], -8000)),
+    (ValueError, "rate", ("a.wav", [0.0], 2**31)),
+    (TypeError, "rate", ("a.wav", [0.0], 8000.0)),
+    (TypeError, "rate", ("a.wav", [0.0], "8000")),
+])
+def test_write_wav_of_bad_input(tmp_path, monkeypatch, error, argument, arguments):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=f"write_wav: {argument} must"):
+        write_wav(*arguments)
+    assert os.listdir() == []
+
+
+def test_write_wav_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "a.wav"
+    write_wav(path, [0.5], 8000)
+    before = path.read_bytes()
+
+    def full(*arguments):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wave.Wave_write, "writeframes", full)
+        with pytest.raises(OSError, match="no space"):
+            write_wav(path, np.zeros(100), 8000)
+    assert os.listdir(tmp_path) == ["a.wav"] and path.read_bytes() == before
+    write_wav(path, np.zeros(100), 8000)
+    assert len(read_wav(path)[1]) == 100
+
+
+def test_write_wav_where_nothing_can_be_written(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_wav(tmp_path / "absent" / "a.wav", [0.0], 8000)
+    with pytest.raises(OSError):
+        write_wav(tmp_path, [0.0], 8000)
+    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path.parent).count(f"{tmp_path.name}.part") == 0

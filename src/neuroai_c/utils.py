@@ -1,4 +1,7 @@
-"""What surrounds a network: encoding into spikes, labels into one-hot rows."""
+"""What surrounds a network: encoding into spikes, labels into one-hot rows, sound files."""
+
+import os
+import wave
 
 import numpy as np
 
@@ -82,3 +85,57 @@ def to_categorical(y, num_classes=None, dtype="float32"):
     rows = np.zeros((*y.shape, num_classes), dtype)
     np.put_along_axis(rows, y[..., None].astype(np.intp), 1, axis=-1)
     return rows
+
+
+def write_wav(path, signal, rate):
+    """Writes a signal as a sound file: WAV, mono, 16-bit PCM.
+
+    A sample x becomes round(32767 x).  The file is written beside its place and moved there
+    when it is whole: an error leaves what was there before.
+
+    Args:
+        path: of the file, str or path-like.
+        signal: (samples,) real numbers from -1 to 1.
+        rate: samples a second.
+
+    Raises:
+        TypeError: an argument that is no such thing.
+        ValueError: a signal of other than one axis, or with NaN or a number beyond -1 or 1;
+            a rate below 1; more than the format's 4 GB.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> t = np.arange(8000) / 8000
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "a.wav")
+        ...     write_wav(path, 0.5 * np.sin(2 * np.pi * 440 * t), 8000)
+        ...     os.path.getsize(path)
+        16044
+    """
+    path = checks.path("write_wav", "path", path)
+    signal = checks.numeric("write_wav", "signal", signal)
+    if signal.ndim != 1:
+        raise ValueError(f"write_wav: signal must have one axis, got shape {signal.shape}")
+    # The header has 32 bits for the bytes of all and for those of a second.
+    if 36 + 2 * len(signal) >= 2**32:
+        raise ValueError(f"write_wav: signal must fit into 4 GB, got {len(signal)} samples")
+    rate = checks.integer("write_wav", "rate", rate, 1, 2**31 - 1)
+    checks.finite("write_wav", "signal", signal)
+    if signal.size and not -1 <= signal.min() <= signal.max() <= 1:
+        raise ValueError(
+            f"write_wav: signal must be from -1 to 1, got {signal.min()} to {signal.max()}"
+        )
+    samples = np.rint(np.multiply(signal, 32767, dtype=np.float64)).astype(np.int16)
+
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "wb") as stream, wave.open(stream, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(samples.itemsize)
+            file.setframerate(rate)
+            file.writeframes(samples)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
