@@ -30,7 +30,7 @@ _KEY = "neuroai_c"
 _WRITERS = {"model": "save", "weights": "save_weights"}
 _READERS = {"model": "load_model", "weights": "load_weights"}
 
-# The format's names of what may be in a file: numbers that have no other than their own bits.
+# The format's names of what may be in a file.  No bool: a byte of a file can be neither 0 nor 1.
 _DTYPES = {
     **{f"F{bits}": np.dtype(f"<f{bits // 8}") for bits in (32, 64)},
     **{f"I{bits}": np.dtype(f"<i{bits // 8}") for bits in (8, 16, 32, 64)},
@@ -223,11 +223,15 @@ def _read(file, kind):
     arrays = _unpack(file.read(size))
     if _checksum(kind, text, arrays) != checksum:
         raise ValueError("the file is damaged: its checksum is not that of its content")
-    document = _from_text(text)
+    try:
+        document = _from_text(text)
+    except ValueError as error:
+        raise ValueError(f"the file is damaged: its document: {error}") from error
     if not isinstance(document, dict if kind == "model" else type(None)):
         raise ValueError(f"wanted the document of a {kind} file, got {type(document).__name__}")
-    return {name: array.astype(array.dtype.newbyteorder("="), copy=False)
-            for name, array in arrays.items()}, document  # fmt: skip
+    for name, array in arrays.items():
+        arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return arrays, document
 
 
 def _read_header(file, size):
@@ -290,8 +294,10 @@ def _unpack(data):
         if entry["dtype"] not in _DTYPES:
             raise ValueError(f"wanted float32, float64 or integers, got {entry['dtype']}")
         flat = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]])
-        # No number at all fits every shape with a 0, those too that are too large for NumPy.
-        arrays[name] = flat.reshape(entry["shape"])
+        try:
+            arrays[name] = flat.reshape(entry["shape"])
+        except ValueError as error:         # more axes than NumPy has
+            raise ValueError(f"the file is damaged: {name}: {error}") from error
     return arrays
 
 
