@@ -7,6 +7,8 @@ backward it has the slope of another function, its surrogate.
 import numpy as np
 
 from . import checks
+from .serialization import _known
+from .shown import Shown
 
 # The numbers that csrc/kernels/neuroai.h gives the functions.
 _NUMBERS = {
@@ -17,20 +19,39 @@ _NUMBERS = {
 }
 
 
-class Activation:
+def _sigmoid(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+# Those without parameters.
+_PLAIN = {
+    "identity": np.copy,
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda x: np.where(x < 0, x.dtype.type(0), x),
+}
+
+
+class Activation(Shown):
     """An elementwise function that the kernels know.
+
+    Args:
+        name: "identity", "sigmoid", "tanh" or "relu"; others have a class of their own.
 
     Attributes:
         name: the function's name.
+
+    Raises:
+        ValueError: another name.
 
     Example:
         >>> isinstance(tanh, Activation), tanh.name
         (True, 'tanh')
     """
 
-    def __init__(self, name, function):
-        self.name = checks.one_of("Activation", "name", name, _NUMBERS)
-        self._function = function
+    def __init__(self, name):
+        self.name = checks.one_of("Activation", "name", name, _PLAIN)
 
     def __call__(self, x):
         """The function's values.
@@ -51,7 +72,10 @@ class Activation:
         x = checks.numeric(self.name, "x", x)
         if x.dtype != np.float32:
             x = x.astype(np.float64)
-        return self._function(x)
+        return self._values(x)
+
+    def _values(self, x):
+        return _PLAIN[self.name](x)
 
     def __repr__(self):
         return f"<activation {self.name}>"
@@ -59,11 +83,6 @@ class Activation:
     def _spec(self):
         """(function, surrogate, alpha) as the kernels take them."""
         return (_NUMBERS[self.name], 0, 0.0)
-
-
-def _sigmoid(x):
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1) / (1 + e)
 
 
 class LeakyRel(Activation):
@@ -81,17 +100,15 @@ class LeakyRel(Activation):
         array([-1.,  0.,  3.])
     """
 
-    def __init__(self, alpha=0.1):
-        self.alpha = checks.number("LeakyRel", "alpha", alpha)
-        if self.alpha <= 0:
-            raise ValueError(f"LeakyRel: alpha must be greater than 0, got {alpha}")
-        super().__init__("leaky_rel", self._leak)
+    name = "leaky_rel"
 
-    def _leak(self, x):
+    def __init__(self, alpha=0.1):
+        self.alpha = checks.positive("LeakyRel", "alpha", alpha)
+
+    def _values(self, x):
         return np.where(x > 0, x, x.dtype.type(self.alpha) * x)
 
-    def __repr__(self):
-        return f"LeakyRel(alpha={self.alpha})"
+    __repr__ = Shown.__repr__
 
     def _spec(self):
         return (_NUMBERS[self.name], 0, self.alpha)
@@ -115,14 +132,15 @@ class StepFunction(Activation):
         array([0., 0., 1.])
     """
 
+    name = "step_function"
+    _kinds = {"pseudoderivative_of": "activation"}
+
     def __init__(self, pseudoderivative_of="tanh"):
         self.pseudoderivative_of = _with_slope(
             pseudoderivative_of, "StepFunction", "pseudoderivative_of"
         )
-        super().__init__("step_function", self._step)
 
-    @staticmethod
-    def _step(x):
+    def _values(self, x):
         return (x > 0).astype(x.dtype)
 
     def __repr__(self):
@@ -133,10 +151,10 @@ class StepFunction(Activation):
         return (_NUMBERS[self.name], surrogate, alpha)
 
 
-identity = Activation("identity", np.copy)
-sigmoid = Activation("sigmoid", _sigmoid)
-tanh = Activation("tanh", np.tanh)
-relu = Activation("relu", lambda x: np.where(x < 0, x.dtype.type(0), x))
+identity = Activation("identity")
+sigmoid = Activation("sigmoid")
+tanh = Activation("tanh")
+relu = Activation("relu")
 leaky_rel = LeakyRel()
 
 _WITH_SLOPE = {
@@ -188,3 +206,5 @@ def _get(identifier, where, argument, by_name):
 
 step_function = StepFunction()
 _BY_NAME = {**_WITH_SLOPE, "step_function": step_function}
+
+_known("activation", get, Activation, LeakyRel, StepFunction)

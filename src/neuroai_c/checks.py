@@ -58,6 +58,14 @@ def path(where, argument, value):
     return Path(os.path.expanduser(name))
 
 
+def positive(where, argument, value):
+    """`value` as a finite float greater than 0."""
+    value = number(where, argument, value)
+    if value <= 0:
+        raise ValueError(f"{where}: {argument} must be greater than 0, got {value}")
+    return value
+
+
 def numeric(where, argument, value):
     """`value` as an array of bool, integers or floats, in whatever layout it has."""
     if isinstance(value, np.ma.MaskedArray):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import checks
+from .serialization import _known
 from .shown import Shown
 
 
@@ -120,3 +121,6 @@ def get(identifier, where="initializers.get", argument="identifier"):
         f"{where}: {argument} must be an initializer of neuroai_c or one of its names "
         f"({', '.join(_BY_NAME)}), got {identifier!r}"
     )
+
+
+_known("initializer", get, GlorotUniform, Constant, Ones, Zeros)

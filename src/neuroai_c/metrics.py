@@ -6,6 +6,7 @@ largest entry is the target's, and the output of counted layers.
 
 from . import checks
 from .layers import SNU
+from .serialization import _known
 from .shown import Shown
 
 
@@ -89,6 +90,15 @@ class SpikeCount(Metric):
         super().__init__(name)
         self.layer = layer
 
+    def get_config(self):
+        """As of any metric; the layer is its name, and from_config takes the layer itself.
+
+        Example:
+            >>> SpikeCount(SNU(3, name="hidden")).get_config()
+            {'layer': 'hidden', 'name': 'spikes'}
+        """
+        return {"layer": self.layer.name, "name": self.name}
+
 
 _BY_NAME = {
     "acc": Accuracy,
@@ -122,3 +132,6 @@ def get(identifier, where="metrics.get", argument="identifier"):
         f"{where}: {argument} must be a metric of neuroai_c or one of its names "
         f"({', '.join(_BY_NAME)}), got {identifier!r}"
     )
+
+
+_known("metric", get, Accuracy, MeanSquaredError, SpikeCount)
