@@ -1,4 +1,4 @@
-"""mse_forward and mse_backward: the mean over outputs and batch, and its gradient."""
+"""Names of losses; mse_forward and mse_backward: the mean over outputs and batch, and its gradient."""
 
 import neuroai_c as ai
 import numpy as np
@@ -82,3 +82,38 @@ def test_layouts_and_dtypes(dtype):
 def test_bad_input(function, argument, y, target):
     with pytest.raises((TypeError, ValueError), match=rf"{function}.*\b{argument}\b"):
         getattr(ai.ops, function)(y, target)
+
+
+# ---- names -----------------------------------------------------------------
+
+LOSSES = {
+    "mse": ai.losses.MeanSquaredError(),
+    "mean_squared_error": ai.losses.MeanSquaredError(),
+    "binary_crossentropy": ai.losses.BinaryCrossentropy(),
+    "categorical_crossentropy": ai.losses.CategoricalCrossentropy(),
+    "sparse_categorical_crossentropy": ai.losses.SparseCategoricalCrossentropy(),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_by_name(name):
+    loss = ai.losses.get(name)
+    assert isinstance(loss, ai.losses.Loss)
+    assert loss == LOSSES[name]
+    assert ai.losses.get(loss) is loss
+    assert loss.name == name or name == "mean_squared_error"
+
+
+@pytest.mark.parametrize("kind, number", [("BinaryCrossentropy", 1), ("CategoricalCrossentropy", 2),
+                                          ("SparseCategoricalCrossentropy", 3)])
+def test_for_the_kernels(kind, number):
+    assert getattr(ai.losses, kind)()._spec() == (number, False)
+    assert getattr(ai.losses, kind)(from_logits=True)._spec() == (number, True)
+    assert ai.losses.MeanSquaredError()._spec() == (0, False)
+
+
+@pytest.mark.parametrize("identifier, error", [("", ValueError), ("MSE", ValueError), (None, TypeError),
+                                               (ai.losses.MeanSquaredError, TypeError), (abs, TypeError)], ids=str)
+def test_unknown_loss(identifier, error):
+    with pytest.raises(error, match="compile: loss must be .*sparse_categorical_crossentropy"):
+        ai.losses.get(identifier, "compile", "loss")
