@@ -166,7 +166,16 @@ def test_adam_counts_from_one():
     ("sgd", "learning_rate", None, TypeError),
     ("sgd", "learning_rate", True, TypeError),
     ("sgd", "learning_rate", np.nan, ValueError),
+    ("sgd", "learning_rate", np.cos, TypeError),
     ("sgd", "momentum", 1.5, ValueError),
+    ("sgd", "clipnorm", 0, ValueError),
+    ("sgd", "clipvalue", -0.5, ValueError),
+    ("rmsprop", "clipvalue", "1", TypeError),
+    ("rmsprop", "clipnorm", np.inf, ValueError),
+    ("adam", "clipnorm", True, TypeError),
+    ("adam", "weight_decay", -1e-3, ValueError),
+    ("adam", "weight_decay", np.nan, ValueError),
+    ("sgd", "weight_decay", [0.1], TypeError),
     ("rmsprop", "learning_rate", -1, ValueError),
     ("rmsprop", "rho", "x", TypeError),
     ("rmsprop", "epsilon", np.inf, ValueError),
@@ -180,6 +189,33 @@ def test_a_bad_value_set_later_is_refused_and_changes_nothing(optimizer, name, v
     with pytest.raises(error, match=f"{type(optimizer).__name__}: {name} must be"):
         setattr(optimizer, name, value)
     assert getattr(optimizer, name) == before
+
+
+@pytest.mark.parametrize("kind", [ai.optimizers.SGD, ai.optimizers.RMSprop, ai.optimizers.Adam])
+def test_clipping_and_decay_for_the_kernels(kind):
+    assert kind()._spec()[-3:] == (0.0, 0.0, 0.0)
+    assert kind(clipnorm=2, weight_decay=0)._spec()[-3:] == (2.0, 0.0, 0.0)
+    assert kind(clipvalue=np.float32(0.5), weight_decay=0.1)._spec()[-3:] == (0.0, 0.5, 0.1)
+    assert len(kind()._spec()) == 10
+    with pytest.raises(TypeError, match="positional"):
+        kind(*[0.5] * 5)
+
+
+def test_the_other_entries_for_the_kernels():
+    assert ai.optimizers.SGD(0.5, 0.9, nesterov=True)._spec()[:7] == (0, 0.5, 0.9, True, 0, 0, 0)
+    assert ai.optimizers.RMSprop(0.5, 0.8, 0.7, 0.1)._spec()[:7] == (1, 0.5, 0.7, False, 0.8, 0, 0.1)
+    assert ai.optimizers.Adam(0.5, 0.8, 0.7, 0.1)._spec()[:7] == (2, 0.5, 0, False, 0.8, 0.7, 0.1)
+
+
+def test_one_way_of_clipping():
+    with pytest.raises(ValueError, match="SGD: clipvalue must be None where there is a clipnorm"):
+        ai.optimizers.SGD(clipnorm=1, clipvalue=0.5)
+    optimizer = ai.optimizers.Adam(clipvalue=0.5)
+    with pytest.raises(ValueError, match="Adam: clipnorm must be None where there is a clipvalue"):
+        optimizer.clipnorm = 1
+    assert optimizer.clipnorm is None
+    optimizer.clipvalue, optimizer.clipnorm = None, 1
+    assert optimizer._spec()[-3:] == (1.0, 0.0, 0.0)
 
 
 def test_a_learning_rate_set_later_counts():

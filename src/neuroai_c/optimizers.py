@@ -6,19 +6,33 @@ with about a quarter of their spikes.
 """
 
 import math
+import numbers
 
 import numpy as np
 
-from . import checks
+from . import checks, schedules
 from .memory import aligned_zeros
+from .serialization import _known
 from .shown import Shown
+
+__all__ = ["Adam", "Optimizer", "RMSprop", "SGD", "get", "schedules"]
 
 
 class Optimizer(Shown):
     """Hyperparameters of a step; the model keeps the slots and counts the steps.
 
-    They are attributes.  A new value is checked when it is set and counts from the next fit or
-    train_on_batch; a momentum that was 0 in the first of them needs compile again.
+    Every optimizer can do more before its step, for each array w of weights and its gradient g:
+
+        clipnorm c       g becomes c g / |g| where |g|, the root of its sum of squares, is above c
+        clipvalue c      every number of g is clipped to [-c, c]
+        weight_decay a   w -= lr a w, apart from g and of every weight, thresholds too
+
+    clipnorm and clipvalue are greater than 0 and exclude each other, weight_decay is 0 or more;
+    None is without.  lr is learning_rate; if that is a schedule, its value for the number of
+    steps made since compile.
+
+    Hyperparameters are attributes.  A new value is checked when it is set and counts from the
+    next step; a momentum that was 0 at the first step needs compile again.
 
     Raises:
         TypeError, ValueError: an attribute set to what the constructor would refuse.
@@ -36,18 +50,70 @@ class Optimizer(Shown):
     # The least and the most that an attribute may be.
     _ranges = {}
 
+    _kinds = {"learning_rate": "schedule"}
+
+    def __init__(self, learning_rate, clipnorm, clipvalue, weight_decay):
+        self.learning_rate = learning_rate
+        self.clipnorm = clipnorm
+        self.clipvalue = clipvalue
+        self.weight_decay = weight_decay
+
     def __setattr__(self, name, value):
-        if name in self._ranges:
-            value = checks.number(type(self).__name__, name, value, *self._ranges[name])
+        where = type(self).__name__
+        if name == "learning_rate":
+            value = _rate(where, value)
+        elif name in self._ranges:
+            value = checks.number(where, name, value, *self._ranges[name])
+        elif name in ("clipnorm", "clipvalue") and value is not None:
+            value = checks.positive(where, name, value)
+            other = "clipvalue" if name == "clipnorm" else "clipnorm"
+            if getattr(self, other, None) is not None:
+                raise ValueError(
+                    f"{where}: {name} must be None where there is a {other}, got {value}"
+                )
+        elif name == "weight_decay" and value is not None:
+            value = checks.number(where, name, value, 0)
         super().__setattr__(name, value)
 
     def _spec(self):
-        """(method, rate, momentum, nesterov, rho, beta_2, epsilon) as the kernels take them."""
+        """(method, rate, momentum, nesterov, rho, beta_2, epsilon, clipnorm, clipvalue,
+        weight_decay) as C takes them: 0 where there is none, and for the rate of a schedule.
+        """
+        scheduled = isinstance(self.learning_rate, schedules.LearningRateSchedule)
+        rate = 0.0 if scheduled else self.learning_rate
+        around = (self.clipnorm or 0.0, self.clipvalue or 0.0, self.weight_decay or 0.0)
+        return (self._method, rate, *self._hyperparameters(), *around)
+
+    def _hyperparameters(self):
+        """(momentum, nesterov, rho, beta_2, epsilon) as the kernels take them."""
         raise NotImplementedError
+
+    def _rates(self, first_step, count):
+        """The learning rates (count,), float64, of the steps from first_step (from 0) on."""
+        schedule = self.learning_rate
+        if not isinstance(schedule, schedules.LearningRateSchedule):
+            return np.full(count, schedule, dtype=np.float64)
+        where = type(schedule).__name__
+        return np.array(
+            [
+                checks.number(where, f"the rate of step {step}", schedule(step), 0)
+                for step in range(first_step, first_step + count)
+            ],
+            dtype=np.float64,
+        )
 
     def _slots(self, weight):
         """Fresh slots of a weight, two arrays or None."""
         raise NotImplementedError
+
+
+def _rate(where, value):
+    """A learning rate: a number or a schedule."""
+    if isinstance(value, schedules.LearningRateSchedule):
+        return value
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{where}: learning_rate must be a number or a schedule, got {value!r}")
+    return checks.number(where, "learning_rate", value, 0)
 
 
 def _zeros(weight):
@@ -60,9 +126,12 @@ class SGD(Optimizer):
     With `nesterov`, w += m v - lr g.
 
     Args:
-        learning_rate: lr, 0 or more.  Default 0.01.
+        learning_rate: lr, 0 or more, or a schedule.  Default 0.01.
         momentum: m, from 0 to 1.  Default 0.
         nesterov: look ahead along the momentum.  Default False.
+        clipnorm: c; g becomes c g / |g| where |g| > c.  Default None.
+        clipvalue: c; g is clipped to [-c, c].  Default None.
+        weight_decay: a; w -= lr a w before the step.  Default None.
 
     Raises:
         TypeError, ValueError: an argument that is no such number.
@@ -73,15 +142,16 @@ class SGD(Optimizer):
     """
 
     _method = 0
-    _ranges = {"learning_rate": (0, math.inf), "momentum": (0, 1)}
+    _ranges = {"momentum": (0, 1)}
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False):
-        self.learning_rate = learning_rate
+    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, *, clipnorm=None,
+                 clipvalue=None, weight_decay=None):
+        super().__init__(learning_rate, clipnorm, clipvalue, weight_decay)
         self.momentum = momentum
         self.nesterov = bool(nesterov)
 
-    def _spec(self):
-        return (self._method, self.learning_rate, self.momentum, self.nesterov, 0.0, 0.0, 0.0)
+    def _hyperparameters(self):
+        return (self.momentum, self.nesterov, 0.0, 0.0, 0.0)
 
     def _slots(self, weight):
         return (_zeros(weight) if self.momentum else None, None)
@@ -93,10 +163,13 @@ class RMSprop(Optimizer):
     With momentum m: u = m u + lr g / (sqrt(v) + eps), w -= u.
 
     Args:
-        learning_rate: lr, 0 or more.  Default 0.001.
+        learning_rate: lr, 0 or more, or a schedule.  Default 0.001.
         rho: the running mean's decay, from 0 to 1.  Default 0.9.
         momentum: m, from 0 to 1.  Default 0.
         epsilon: eps, 0 or more.  Default 1e-7.
+        clipnorm: c; g becomes c g / |g| where |g| > c.  Default None.
+        clipvalue: c; g is clipped to [-c, c].  Default None.
+        weight_decay: a; w -= lr a w before the step.  Default None.
 
     Raises:
         TypeError, ValueError: an argument that is no such number.
@@ -112,21 +185,20 @@ class RMSprop(Optimizer):
 
     _method = 1
     _ranges = {
-        "learning_rate": (0, math.inf),
         "rho": (0, 1),
         "momentum": (0, 1),
         "epsilon": (0, math.inf),
     }
 
-    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7):
-        self.learning_rate = learning_rate
+    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, *,
+                 clipnorm=None, clipvalue=None, weight_decay=None):
+        super().__init__(learning_rate, clipnorm, clipvalue, weight_decay)
         self.rho = rho
         self.momentum = momentum
         self.epsilon = epsilon
 
-    def _spec(self):
-        return (self._method, self.learning_rate, self.momentum, False, self.rho, 0.0,
-                self.epsilon)
+    def _hyperparameters(self):
+        return (self.momentum, False, self.rho, 0.0, self.epsilon)
 
     def _slots(self, weight):
         return (_zeros(weight), _zeros(weight) if self.momentum else None)
@@ -139,10 +211,13 @@ class Adam(Optimizer):
     w -= lr_t m / (sqrt(v) + eps), lr_t = lr sqrt(1 - beta_2^t) / (1 - beta_1^t).
 
     Args:
-        learning_rate: lr, 0 or more.  Default 0.001.
+        learning_rate: lr, 0 or more, or a schedule.  Default 0.001.
         beta_1: from 0 to below 1.  Default 0.9.
         beta_2: from 0 to below 1.  Default 0.999.
         epsilon: eps, 0 or more.  Default 1e-7.
+        clipnorm: c; g becomes c g / |g| where |g| > c.  Default None.
+        clipvalue: c; g is clipped to [-c, c].  Default None.
+        weight_decay: a; w -= lr a w before the step.  Default None.
 
     Raises:
         TypeError, ValueError: an argument that is no such number.
@@ -157,21 +232,20 @@ class Adam(Optimizer):
 
     _method = 2
     _ranges = {
-        "learning_rate": (0, math.inf),
         "beta_1": (0, np.nextafter(1, 0)),
         "beta_2": (0, np.nextafter(1, 0)),
         "epsilon": (0, math.inf),
     }
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
-        self.learning_rate = learning_rate
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, *,
+                 clipnorm=None, clipvalue=None, weight_decay=None):
+        super().__init__(learning_rate, clipnorm, clipvalue, weight_decay)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def _spec(self):
-        return (self._method, self.learning_rate, 0.0, False, self.beta_1, self.beta_2,
-                self.epsilon)
+    def _hyperparameters(self):
+        return (0.0, False, self.beta_1, self.beta_2, self.epsilon)
 
     def _slots(self, weight):
         return (_zeros(weight), _zeros(weight))
@@ -204,3 +278,6 @@ def get(identifier, where="optimizers.get", argument="identifier"):
         f"{where}: {argument} must be an optimizer of neuroai_c or one of its names "
         f"({', '.join(_BY_NAME)}), got {identifier!r}"
     )
+
+
+_known("optimizer", get, *_BY_NAME.values())
