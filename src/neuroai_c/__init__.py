@@ -21,6 +21,7 @@ except ImportError as error:
 
 from . import (
     activations,
+    callbacks,
     datasets,
     initializers,
     layers,
@@ -29,6 +30,7 @@ from . import (
     ops,
     optimizers,
     plots,
+    regularizers,
     utils,
 )
 from .models import History, Sequential
@@ -42,6 +44,7 @@ __all__ = [
     "Spikes",
     "__version__",
     "activations",
+    "callbacks",
     "datasets",
     "get_num_threads",
     "initializers",
@@ -51,6 +54,7 @@ __all__ = [
     "ops",
     "optimizers",
     "plots",
+    "regularizers",
     "set_num_threads",
     "show_versions",
     "utils",
