@@ -8,7 +8,7 @@ import neuroai_c as ai
 import numpy as np
 import pytest
 import twin
-from neuroai_c import models, ops
+from neuroai_c import data, models, ops, progress
 from tolerances import GOLDEN_GRADIENT, GOLDEN_VALUE, TRAINED, assert_close, assert_same_bits
 
 GATES = [False, "batch", "sample"]
@@ -237,7 +237,7 @@ def test_same_bits_of_spikes_and_dense_input(gate, recurrent, density, dtype, mo
     options = dict(gate=gate, recurrent=recurrent, dtype=dtype)
     from_spikes = trained(new_net(**options), ai.Spikes.from_dense(x), y)
     assert_same_run(trained(new_net(**options), x, y), from_spikes, "an array of 0 and 1")
-    monkeypatch.setattr(models, "_pack", lambda x: x)
+    monkeypatch.setattr(data, "_pack", lambda x, lengths: x)
     assert_same_run(trained(new_net(**options), x, y), from_spikes, "a dense array")
 
 
@@ -258,7 +258,7 @@ def rarely(samples=90, seed=3):
     ai.optimizers.Adam(0.1)], ids=repr)
 def test_same_bits_where_inputs_are_rare(optimizer, hidden, monkeypatch):
     """An input without a spike in the batch: whatever its weights are spared, they end the same."""
-    monkeypatch.setattr(models, "_pack", lambda x: x)
+    monkeypatch.setattr(data, "_pack", lambda x, lengths: x)
     runs = []
     for x in (rarely(), ai.Spikes.from_dense(rarely())):
         for threads in (1, 3):
@@ -276,7 +276,7 @@ def test_same_bits_where_inputs_are_rare(optimizer, hidden, monkeypatch):
 @pytest.mark.parametrize("optimizer", [ai.optimizers.SGD(0.5), ai.optimizers.RMSprop(0.1)], ids=repr)
 def test_same_bits_of_a_single_layer_where_inputs_are_rare(optimizer, units, monkeypatch):
     """The last layer's rows need not fill whole vectors."""
-    monkeypatch.setattr(models, "_pack", lambda x: x)
+    monkeypatch.setattr(data, "_pack", lambda x, lengths: x)
     runs = []
     for x in (rarely(), ai.Spikes.from_dense(rarely())):
         model = ai.Sequential([ai.layers.InputLayer([None, 20])], seed=0)
@@ -849,7 +849,7 @@ def test_a_diverged_model_learns_again():
 # ---- interruption ----------------------------------------------------------
 
 
-class InterruptingBar(models.tqdm):
+class InterruptingBar(progress._Bar):
     """A progress bar during which the user presses Ctrl-C."""
 
     updates_left = 4
@@ -867,7 +867,7 @@ def test_interrupted_fit(monkeypatch):
     model, loop = new_net(optimizer="adam"), new_net(optimizer="adam")
     with monkeypatch.context() as patch:
         patch.setattr(models, "_SECONDS", 0)
-        patch.setattr(models, "tqdm", InterruptingBar)
+        patch.setattr(progress, "_Bar", InterruptingBar)
         patch.setattr(InterruptingBar, "updates_left", 4)
         with pytest.raises(KeyboardInterrupt):
             model.fit(x, y, batch_size=15, epochs=3, shuffle=False, verbose=1)

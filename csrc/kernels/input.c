@@ -180,7 +180,7 @@ static void picked_forward(real *V, ptrdiff_t m, const real *const rows[CHUNK],
 
 /* V (T, m) = the rows of W that a sample's events say */
 static void events_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, const Spikes *x,
-                           ptrdiff_t s)
+                           ptrdiff_t s, ptrdiff_t T)
 {
     const ptrdiff_t size = 1 + x->words, events = x->first[s + 1] - x->first[s];
     const ptrdiff_t chunks = events > CHUNK ? (events + CHUNK - 1) / CHUNK : 1;
@@ -194,8 +194,8 @@ static void events_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, con
         for (ptrdiff_t i = 0; i < count; i++) {
             rows[i] = W + event[i * size] * w;
         }
-        for (ptrdiff_t word = 0; word < x->words; word++) {
-            const ptrdiff_t rest = x->T - 32 * word, steps = rest < 32 ? rest : 32;
+        for (ptrdiff_t word = 0; word < spikes_words(T); word++) {
+            const ptrdiff_t rest = T - 32 * word, steps = rest < 32 ? rest : 32;
             uint64_t picked[32];
 
             pick(picked, event + 1 + word, count, size, steps);
@@ -251,6 +251,13 @@ static void input_prefetch(Input x, ptrdiff_t b, ptrdiff_t B)
     }
 }
 
+/* the numbers of sample s, and how many of T rows it has */
+static const real *input_rows(Input x, ptrdiff_t s, ptrdiff_t T, ptrdiff_t *rows)
+{
+    *rows = x.starts ? x.starts[s + 1] - x.starts[s] : T;
+    return x.values + (x.starts ? x.starts[s] : s * T) * x.n;
+}
+
 static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_t w,
                           ptrdiff_t B, ptrdiff_t T, ptrdiff_t N)
 {
@@ -266,10 +273,14 @@ static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_
         const ptrdiff_t s = x.samples ? x.samples[b] : b;
 
         if (x.values) {
-            matmul(V, m, x.values + s * T * x.n, x.n, 1, W, w, T, N, m, 0);
+            ptrdiff_t rows;
+            const real *values = input_rows(x, s, T, &rows);
+
+            matmul(V, m, values, x.n, 1, W, w, rows, N, m, 0);
+            memset(V + rows * m, 0, (size_t)((T - rows) * m) * sizeof *V);
         } else {
             input_prefetch(x, b + 1, B);
-            events_forward(V, m, W, w, x.spikes, s);
+            events_forward(V, m, W, w, x.spikes, s, T);
         }
     }
 }
@@ -442,8 +453,10 @@ static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdif
         const ptrdiff_t s = x.samples ? x.samples[b] : b;
 
         if (x.values) {
-            matmul(dW + first * w, w, x.values + s * T * x.n + first, 1, x.n, D, m,
-                   last - first, T, m, 1);
+            ptrdiff_t rows;
+            const real *values = input_rows(x, s, T, &rows);
+
+            matmul(dW + first * w, w, values + first, 1, x.n, D, m, last - first, rows, m, 1);
         } else {
             events_backward(dW, w, x.spikes, s, D, m, first, last);
         }

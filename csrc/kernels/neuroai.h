@@ -45,8 +45,10 @@ static void transpose(real *At, ptrdiff_t at, const real *A, ptrdiff_t ai,
 typedef struct {
     const real *values;                 /* (rows, T, n), or NULL: */
     ptrdiff_t n;                        /* N or more: what stands behind N is not read */
-    const Spikes *spikes;               /* T steps, N inputs */
+    const Spikes *spikes;               /* T steps or more, N inputs */
     const ptrdiff_t *samples;           /* (B) or NULL; of bits NULL */
+    const ptrdiff_t *starts;            /* sample s has the rows from starts[s] to starts[s + 1] of
+                                         * the values, at most T; or NULL: T rows each */
     const uint64_t *fired;              /* or NULL */
     ptrdiff_t apart;
 } Input;
@@ -136,7 +138,9 @@ typedef struct {
                                          * apart, side by side */
     Activation h, g;
     Inhibition inhibition;
+    int detached;                       /* no gradient through the reset gate */
     const real *y_0, *V_0;              /* (B, m) initial state, or NULL: zeros */
+    const uint8_t *mask;                /* (B, T) 1 where a step counts, else 0; or NULL: all do */
 } Unit;
 
 /* V (B, T, m) holds x W and becomes g(a); y (B, T, m) = h(V - b), of the samples from first to
@@ -158,6 +162,7 @@ typedef struct {
     real *db;                           /* (B, m) of each sample */
     real *dd;                           /* (B, m) of each sample, or NULL: not wanted */
     real *dy_0, *dV_0;                  /* (B, m), where there is an initial state */
+    real *held_y, *held_V;              /* (B, m), with a mask: by the state that is kept */
     real *pull;                         /* (T + 1, B): row t is sum(d V_{t-1} D_t), a sample, */
     real *ties;                         /* (T + 1, B) and how many y_{t-1} are the maximum */
 } Backward;
@@ -187,17 +192,63 @@ static void recurrent_backward(real *dR, const real *y, const uint64_t *fired, c
 static void sum_samples(real *sum, const real *each, ptrdiff_t m,
                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B);
 
+/* ---- dense layers: dense.c ------------------------------------------------ */
+
+/* V (rows, m) holds x W and becomes a = x W + b, b (m) or NULL: zeros; y (rows, m) = h(a), or V
+ * itself where h is the identity */
+static void dense_forward(real *y, real *V, const real *b, Activation h,
+                          ptrdiff_t rows, ptrdiff_t m);
+
+/* D (rows, m) = dL/da from dy, which may be D; db (m) = the sum of D over the rows */
+static void dense_backward(real *D, real *db, const real *dy, const real *y, const real *V,
+                           Activation h, ptrdiff_t rows, ptrdiff_t m);
+
+/* ---- noise: dropout.c ------------------------------------------------------ */
+
+/* What is dropped depends on nothing but the rate, the key and where a number stands. */
+typedef struct {
+    double rate;                        /* from 0 to below 1 */
+    uint64_t key;                       /* of a run and a layer */
+} Dropout;
+
+/* y (T, m) = x / (1 - rate), or 0 with probability `rate`, for sample number s of the run;
+ * y may be x.  The same call takes dy to dx. */
+static void dropout(real *y, const real *x, Dropout drop, ptrdiff_t s, ptrdiff_t T, ptrdiff_t m);
+
 /* ---- mean over time: average.c ------------------------------------------- */
 
-/* y (B, N) = mean of x (B, T, n) over T, of the first N of n */
-static void average_forward(real *y, const real *x, ptrdiff_t n,
+/* y (B, N) = mean of x (B, T, n) over T, of the first N of n; with a mask (B, T) over the steps
+ * where it is 1, of which each sample has one */
+static void average_forward(real *y, const real *x, ptrdiff_t n, const uint8_t *mask,
                             ptrdiff_t B, ptrdiff_t T, ptrdiff_t N);
 
-/* dx (B, T, n) = dy / T, of the first N of n */
-static void average_backward(real *dx, const real *dy, ptrdiff_t n,
+/* dx (B, T, n) = dy / T, of the first N of n; with a mask dy / (steps that count), or 0 */
+static void average_backward(real *dx, const real *dy, ptrdiff_t n, const uint8_t *mask,
                              ptrdiff_t B, ptrdiff_t T, ptrdiff_t N);
 
-/* ---- mean squared error: mse.c ------------------------------------------- */
+/* ---- losses: loss.c --------------------------------------------------------- */
+
+typedef enum { MSE, BINARY, CATEGORICAL, SPARSE, LOSSES } LossKind;
+
+typedef struct {
+    LossKind kind;
+    int logits;                         /* of BINARY, CATEGORICAL, SPARSE: y is not a probability */
+} Loss;
+
+/* numbers of a row of targets */
+static ptrdiff_t loss_targets(Loss loss, ptrdiff_t M);
+
+/* The mean over the rows of y (rows, m) that count, of the first M of m; target
+ * (rows, loss_targets).  mask (rows) or NULL: all count; where none does it is 0. */
+static double loss_forward(const real *y, ptrdiff_t m, const real *target, const uint8_t *mask,
+                           Loss loss, ptrdiff_t rows, ptrdiff_t M);
+
+/* dy (rows, m) = its gradient times weight / batch; 0 at rows that do not count, and behind M */
+static void loss_backward(real *dy, const real *y, ptrdiff_t m, const real *target,
+                          const uint8_t *mask, Loss loss, double weight, ptrdiff_t batch,
+                          ptrdiff_t rows, ptrdiff_t M);
+
+/* ---- mean squared error: loss.c ------------------------------------------ */
 
 /* loss (B) = mean of (y - target)^2 over the P outputs of a sample */
 static void mse_forward(double *loss, const real *y, const real *target,
@@ -219,9 +270,14 @@ typedef struct {
     double rho;                         /* RMSPROP: of v; ADAM: beta_1, of m */
     double beta_2;                      /* ADAM: of v */
     double epsilon;
+    double clipnorm, clipvalue;         /* or 0 */
+    double weight_decay;
 } Optimizer;
 
-/* SGD       w -= rate g;  u (n) given: u = momentum u - rate g, w += u,
+/* Before it, where they are not 0:  g *= clipnorm / |g| if |g| is more, for all of a weight;
+ * g clipped to [-clipvalue, clipvalue];  w -= rate weight_decay w.
+ *
+ * SGD       w -= rate g;  u (n) given: u = momentum u - rate g, w += u,
  *           or w += momentum u - rate g with Nesterov
  * RMSPROP   v = rho v + (1 - rho) g^2,  w -= rate g / (sqrt(v) + epsilon);
  *           u (n) given: u = momentum u + rate g / (sqrt(v) + epsilon),  w -= u
@@ -233,7 +289,10 @@ INLINE void rmsprop_step(real *w, real *v, real *u, const real *g, Optimizer o, 
 static void adam_step(real *w, real *m, real *v, const real *g, Optimizer o, double step,
                       ptrdiff_t n);
 
-/* the one that o.method says; its slots in the order above */
+/* g clipped by value after g *= scale */
+static void optimizer_clip(real *g, Optimizer o, real scale, ptrdiff_t n);
+
+/* the one that o.method says, after the decay of the weights; its slots in the order above */
 static void optimizer_step(real *w, real *slot_0, real *slot_1, const real *g, Optimizer o,
                            double step, ptrdiff_t n);
 

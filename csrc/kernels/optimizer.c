@@ -8,6 +8,8 @@
  *               w -= rate_t m / (sqrt(v) + epsilon)
  *               rate_t = rate sqrt(1 - beta_2^t) / (1 - beta_1^t),  t the step, from 1
  *
+ * With weight_decay (I. Loshchilov and F. Hutter, ICLR 2019) w -= rate weight_decay w before.
+ *
  * As in TensorFlow 2.4, where the page's numbers come from: epsilon is added to
  * the root.  Since 2.11 Keras's RMSprop has sqrt(v + epsilon), which trains the
  * page's nets to far fewer spikes.
@@ -70,9 +72,25 @@ static void adam_step(real *restrict w, real *restrict m, real *restrict v,
     }
 }
 
+static void optimizer_clip(real *g, Optimizer o, real scale, ptrdiff_t n)
+{
+    const real most = (real)(o.clipvalue > 0 ? o.clipvalue : REAL_MAX);
+
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const real scaled = g[i] * scale;
+
+        g[i] = scaled > most ? most : scaled < -most ? -most : scaled;
+    }
+}
+
 static void optimizer_step(real *w, real *slot_0, real *slot_1, const real *g, Optimizer o,
                            double step, ptrdiff_t n)
 {
+    const real decay = (real)(o.rate * o.weight_decay);
+
+    for (ptrdiff_t i = 0; decay > 0 && i < n; i++) {
+        w[i] -= decay * w[i];
+    }
     switch (o.method) {
     case RMSPROP:
         rmsprop_step(w, slot_0, slot_1, g, o, n);

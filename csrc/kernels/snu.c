@@ -16,27 +16,42 @@
  *     dW   += x_t^T D_t,  dR += y_{t-1}^T D_t,  dx_t = D_t W^T
  *
  * Inhibited, the reset's part of dy_t is -sum(d V_t D_{t+1}) over those who share
- * the maximum, in equal shares to all entries that attain it.
+ * the maximum, in equal shares to all entries that attain it.  Detached, there is no such part.
+ *
+ * At a masked step the state (y_{t-1}, V_{t-1}) is kept and the output before is repeated: 0
+ * before the first step that counts, though the state is the initial one.  Going backward
+ * D_t = 0, and the gradient by what is kept and repeated is held until the step that made it.
  *
  * S. Wozniak et al., Nature Machine Intelligence 2, 325-336 (2020).
  */
 #include "activation.h"
 
-/* the state that a step starts from, y_{t-1} and V_{t-1}, samples `apart` */
+static int is_masked(const Unit *unit, ptrdiff_t t, ptrdiff_t b, ptrdiff_t T)
+{
+    return unit->mask && !unit->mask[b * T + t];
+}
+
+/* no step of sample b before t counts */
+static int is_untouched(const Unit *unit, ptrdiff_t t, ptrdiff_t b, ptrdiff_t T)
+{
+    return t == 0 || (unit->mask && !memchr(unit->mask + b * T, 1, (size_t)t));
+}
+
+/* the state that a step of a sample starts from, y_{t-1} and V_{t-1} */
 typedef struct {
     const real *y, *V;
-    ptrdiff_t apart;
 } State;
 
 static State state_before(const real *y, const real *V, const Unit *unit, ptrdiff_t t,
-                          ptrdiff_t T)
+                          ptrdiff_t b, ptrdiff_t T)
 {
-    const ptrdiff_t m = unit->m;
+    const ptrdiff_t m = unit->m, before = (b * T + t - 1) * m;
 
-    if (t > 0) {
-        return (State){y + (t - 1) * m, V + (t - 1) * m, T * m};
+    if (t > 0 && !(unit->y_0 && is_untouched(unit, t, b, T))) {
+        return (State){y + before, V + before};
     }
-    return unit->y_0 ? (State){unit->y_0, unit->V_0, m} : (State){unit->zeros, unit->zeros, 0};
+    return unit->y_0 ? (State){unit->y_0 + b * m, unit->V_0 + b * m}
+                     : (State){unit->zeros, unit->zeros};
 }
 
 /* ---- the maximum that inhibits ------------------------------------------------ */
@@ -71,7 +86,9 @@ static void snu_peaks(real *peak, const real *y, const Unit *unit, ptrdiff_t T,
     for (ptrdiff_t b = first; b < last; b++) {
         peak[b] = unit->y_0 ? maximum(unit->y_0 + b * unit->m, unit->M) : 0;
         for (ptrdiff_t t = 0; t < T; t++) {
-            peak[(t + 1) * B + b] = maximum(y + (b * T + t) * unit->m, unit->M);
+            peak[(t + 1) * B + b] = is_masked(unit, t, b, T)
+                                        ? peak[t * B + b]
+                                        : maximum(y + (b * T + t) * unit->m, unit->M);
         }
     }
 }
@@ -97,13 +114,20 @@ INLINE void forward_row(real *y, real *V, real *peak, const Unit *unit, ptrdiff_
                         const Function h, const Function g, const int inhibited)
 {
     const ptrdiff_t m = unit->m;
-    const State before = state_before(y, V, unit, t, T);
-    const real *bias = unit->b, *d = unit->d;
+    const State before = state_before(y, V, unit, t, b, T);
+    const real *bias = unit->b, *d = unit->d, *y_p = before.y, *V_p = before.V;
     const real alpha_h = alpha_of(unit->h.f, unit->h.alpha);
     const real alpha_g = alpha_of(unit->g.f, unit->g.alpha);
-    const real *y_p = before.y + b * before.apart, *V_p = before.V + b * before.apart;
     real *y_t = y + (b * T + t) * m, *V_t = V + (b * T + t) * m;
 
+    if (is_masked(unit, t, b, T)) {
+        memcpy(V_t, V_p, (size_t)m * sizeof *V_t);
+        memcpy(y_t, t > 0 ? y_t - m : unit->zeros, (size_t)m * sizeof *y_t);
+        if (inhibited) {
+            peak[(t + 1) * B + b] = peak[t * B + b];
+        }
+        return;
+    }
     INDEPENDENT
     for (ptrdiff_t j = 0; j < m; j++) {
         const real r = 1 - (inhibited ? most : y_p[j]);
@@ -116,15 +140,11 @@ INLINE void forward_row(real *y, real *V, real *peak, const Unit *unit, ptrdiff_
     }
 }
 
-/* The rows from first to last of `from`, which lie apart, side by side: products read many rows at
- * once, and rows that lie T m numbers apart would share a few lines of the core's cache */
-static const real *side_by_side(const Unit *unit, const real *from, ptrdiff_t apart,
-                                ptrdiff_t first, ptrdiff_t last)
+/* Rows of the samples, put side by side in unit->side: products read many rows at once, and rows
+ * that lie T m numbers apart would share a few lines of the core's cache */
+static void put_beside(const Unit *unit, const real *row, ptrdiff_t b)
 {
-    for (ptrdiff_t b = first; b < last; b++) {
-        memcpy(unit->side + b * unit->m, from + b * apart, (size_t)unit->M * sizeof *from);
-    }
-    return unit->side + first * unit->m;
+    memcpy(unit->side + b * unit->m, row, (size_t)unit->M * sizeof *row);
 }
 
 static ptrdiff_t count_ones(const real *y, ptrdiff_t n)
@@ -137,27 +157,32 @@ static ptrdiff_t count_ones(const real *y, ptrdiff_t n)
     return ones;
 }
 
-/* V_t += y_{t-1} R */
-static void recurrent_forward(real *V, State before, const Unit *unit, ptrdiff_t t,
+/* V_t += y_{t-1} R; y_{t-1} is 0 or 1 where h is the step and no initial state is among them */
+static void recurrent_forward(real *V, const real *y, const Unit *unit, ptrdiff_t t,
                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t T)
 {
     const ptrdiff_t m = unit->m, M = unit->M;
+    const int spikes = unit->h.f == STEP && !(unit->y_0 && (t == 0 || unit->mask));
     ptrdiff_t ones = 0;
 
     if (t == 0 && !unit->y_0) {
         return;
     }
-    for (ptrdiff_t b = first; b < last && unit->h.f == STEP && t > 0; b++) {
-        ones += count_ones(before.y + b * before.apart, M);
+    for (ptrdiff_t b = first; b < last && spikes; b++) {
+        ones += count_ones(state_before(y, V, unit, t, b, T).y, M);
     }
-    if (unit->h.f == STEP && t > 0 && (double)ones < FEW * (double)((last - first) * M)) {
+    if (spikes && (double)ones < FEW * (double)((last - first) * M)) {
         for (ptrdiff_t b = first; b < last; b++) {
-            spikes_row_forward(V + (b * T + t) * m, M, before.y + b * before.apart, unit->R, M, M);
+            spikes_row_forward(V + (b * T + t) * m, M, state_before(y, V, unit, t, b, T).y,
+                               unit->R, M, M);
         }
         return;
     }
-    matmul(V + (first * T + t) * m, T * m, side_by_side(unit, before.y, before.apart, first, last),
-           m, 1, unit->R, M, last - first, M, M, 1);
+    for (ptrdiff_t b = first; b < last; b++) {
+        put_beside(unit, state_before(y, V, unit, t, b, T).y, b);
+    }
+    matmul(V + (first * T + t) * m, T * m, unit->side + first * m, m, 1, unit->R, M,
+           last - first, M, M, 1);
 }
 
 /* h, g and inhibited are constants where this is inlined */
@@ -177,7 +202,7 @@ INLINE void forward_rows(real *y, real *V, real *peak, const Unit *unit,
         real most = 0;
 
         if (unit->R) {
-            recurrent_forward(V, state_before(y, V, unit, t, T), unit, t, first, last, T);
+            recurrent_forward(V, y, unit, t, first, last, T);
         }
         for (ptrdiff_t b = first; b < last; b++) {
             if (inhibited && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
@@ -293,27 +318,59 @@ static void copy_or_zero(real *to, const real *from, ptrdiff_t n)
     }
 }
 
-/* D_t = e_t + D_{t+1} R^T, and dy_T at the last step: where there is either */
+static int is_prepared(Upstream e, const Unit *unit, ptrdiff_t t, ptrdiff_t T)
+{
+    return unit->R || unit->mask || (t == T - 1 && e.dy_T);
+}
+
+/* D_t = e_t + D_{t+1} R^T, what is held, and dy_T at the last step: where there is any of them */
 static void backward_prepare(const Backward *out, Upstream e, const Unit *unit, ptrdiff_t t,
                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t T)
 {
     const ptrdiff_t m = unit->m, M = unit->M, start = (first * T + t) * m;
 
-    if (!unit->R && !(t == T - 1 && e.dy_T)) {
+    if (!is_prepared(e, unit, t, T)) {
         return;
     }
     for (ptrdiff_t b = first; b < last; b++) {
         const ptrdiff_t here = (b * T + t) * m;
+        const int lost = is_masked(unit, t, b, T) && is_untouched(unit, t, b, T);
 
-        copy_or_zero(out->D + here, e.dy ? e.dy + here : NULL, m);
+        copy_or_zero(out->D + here, e.dy && !lost ? e.dy + here : NULL, m);
         for (ptrdiff_t j = 0; t == T - 1 && e.dy_T && j < M; j++) {
             out->D[here + j] += e.dy_T[b * m + j];
         }
+        for (ptrdiff_t j = 0; unit->mask && j < M; j++) {
+            out->D[here + j] += out->held_y[b * m + j];
+        }
+        if (unit->R && t < T - 1) {
+            put_beside(unit, out->D + here + m, b);
+        }
     }
     if (unit->R && t < T - 1) {
-        matmul(out->D + start, T * m,
-               side_by_side(unit, out->D + (t + 1) * m, T * m, first, last), m, 1, unit->Rt, M,
+        matmul(out->D + start, T * m, unit->side + first * m, m, 1, unit->Rt, M,
                last - first, M, M, 1);
+    }
+}
+
+/* a masked step holds the gradient by the state that it kept */
+static void backward_masked_row(const Backward *out, const real *y, const real *V,
+                                const Unit *unit, ptrdiff_t t, ptrdiff_t b, real most, real each,
+                                ptrdiff_t T)
+{
+    const ptrdiff_t m = unit->m, here = (b * T + t) * m;
+    const State kept = state_before(y, V, unit, t, b, T);
+    const real *D_next = t == T - 1 ? unit->zeros : out->D + here + m;
+    real *D = out->D + here, *held_y = out->held_y + b * m, *held_V = out->held_V + b * m;
+
+    for (ptrdiff_t j = 0; j < m; j++) {
+        const real r = 1 - (unit->inhibition ? most : kept.y[j]), leak = unit->d[j] * D_next[j];
+        const real reset = unit->inhibition ? (kept.y[j] == most ? each : 0)
+                           : unit->detached ? 0 : -(kept.V[j] * leak);
+
+        held_y[j] = D[j] + reset;
+        held_V[j] += r * leak;
+        D[j] = 0;
     }
 }
 
@@ -325,26 +382,37 @@ INLINE void backward_row(const Backward *out, Upstream e, const real *y, const r
                          const int inhibited)
 {
     const ptrdiff_t m = unit->m, here = (b * T + t) * m;
-    const int is_last = t == T - 1, prepared = unit->R || (is_last && e.dy_T);
+    const int is_last = t == T - 1;
     const real *bias = unit->b, *d = unit->d;
     const real alpha_h = alpha_of(is_step ? unit->h.surrogate : unit->h.f, unit->h.alpha);
     const real alpha_g = alpha_of(unit->g.f, unit->g.alpha);
-    const real *y_t = y + here, *V_t = V + here;
+    const real *y_t = y + here, *V_t = V + here, *V_reset = unit->detached ? unit->zeros : V_t;
     const real *D_next = is_last ? unit->zeros : out->D + here + m;
-    const real *dV = is_last && e.dV_T ? e.dV_T + b * m : unit->zeros;
-    const real *e_t = prepared ? out->D + here : e.dy ? e.dy + here : unit->zeros;
+    const real *dV = unit->mask ? out->held_V + b * m
+                     : is_last && e.dV_T ? e.dV_T + b * m : unit->zeros;
+    const real *e_t = is_prepared(e, unit, t, T) ? out->D + here
+                      : e.dy ? e.dy + here : unit->zeros;
     real *D = out->D + here, *db = out->db + b * m;
+
+    if (is_masked(unit, t, b, T)) {
+        backward_masked_row(out, y, V, unit, t, b, most, each, T);
+        return;
+    }
 
     INDEPENDENT
     for (ptrdiff_t j = 0; j < m; j++) {
         const real r = 1 - (inhibited ? most : y_t[j]), leak = d[j] * D_next[j];
-        const real reset = inhibited ? (y_t[j] == most ? each : 0) : -(V_t[j] * leak);
+        const real reset = inhibited ? (y_t[j] == most ? each : 0) : -(V_reset[j] * leak);
         const real slope = is_step ? surrogate_slope_of(h, alpha_h, V_t[j] - bias[j])
                                    : slope_of(h, alpha_h, y_t[j]);
         const real v = (e_t[j] + reset) * slope;
 
         db[j] -= v;
         D[j] = (v + r * leak + dV[j]) * slope_of(g, alpha_g, V_t[j]);
+    }
+    if (unit->mask) {
+        memset(out->held_y + b * m, 0, (size_t)m * sizeof *D);
+        memset(out->held_V + b * m, 0, (size_t)m * sizeof *D);
     }
 }
 
@@ -366,7 +434,7 @@ INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const 
             const ptrdiff_t b = first + (by_step ? inner : outer);
             const ptrdiff_t t = end - 1 - (by_step ? outer : inner);
             const ptrdiff_t row = (t + 1) * B;      /* of peak, pull and ties: y_t's */
-            const State before = state_before(y, V, unit, t, T);
+            const State before = state_before(y, V, unit, t, b, T);
 
             if (!by_step) {
                 backward_prepare(out, e, unit, t, b, b + 1, T);
@@ -374,12 +442,13 @@ INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const 
             if (inhibited && (inner == 0 || unit->inhibition == SAMPLE_INHIBITION)) {
                 most_before = inhibitor(peak + t * B, unit, b, B);
                 most = t == T - 1 ? 0 : inhibitor(peak + row, unit, b, B);
-                each = t == T - 1 ? 0 : share(out->pull + row, out->ties + row, unit, b, B);
+                each = t == T - 1 || unit->detached
+                           ? 0 : share(out->pull + row, out->ties + row, unit, b, B);
             }
             backward_row(out, e, y, V, unit, t, b, most, each, T, is_step, h, g, inhibited);
             if (out->dd || inhibited) {
-                hand_back(out, out->D + (b * T + t) * unit->m, before.y + b * before.apart,
-                          before.V + b * before.apart, most_before, unit, t, b, B);
+                hand_back(out, out->D + (b * T + t) * unit->m, before.y, before.V, most_before,
+                          unit, t, b, B);
             }
         }
     }
@@ -395,6 +464,11 @@ static void snu_backward(const Backward *out, Upstream e, const real *y, const r
         copy_or_zero(out->db + first * m, NULL, (last - first) * m);
         if (out->dd) {
             copy_or_zero(out->dd + first * m, NULL, (last - first) * m);
+        }
+        if (unit->mask) {
+            copy_or_zero(out->held_y + first * m, NULL, (last - first) * m);
+            copy_or_zero(out->held_V + first * m, e.dV_T ? e.dV_T + first * m : NULL,
+                         (last - first) * m);
         }
     }
 #define ROWS(is_step, h, g) \
@@ -432,20 +506,22 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
                                 const Unit *unit, ptrdiff_t first, ptrdiff_t last,
                                 ptrdiff_t B, ptrdiff_t T)
 {
-    const ptrdiff_t m = unit->m, M = unit->M;
+    const ptrdiff_t m = unit->m, M = unit->M, count = (last - first) * m;
     real most = 0, each = 0;
 
     if (T == 0) {                       /* the initial state is the final one */
-        copy_or_zero(out->dy_0 + first * m, e.dy_T ? e.dy_T + first * m : NULL,
-                     (last - first) * m);
-        copy_or_zero(out->dV_0 + first * m, e.dV_T ? e.dV_T + first * m : NULL,
-                     (last - first) * m);
+        copy_or_zero(out->dy_0 + first * m, e.dy_T ? e.dy_T + first * m : NULL, count);
+        copy_or_zero(out->dV_0 + first * m, e.dV_T ? e.dV_T + first * m : NULL, count);
         return;
     }
-    copy_or_zero(out->dy_0 + first * m, NULL, (last - first) * m);
+    copy_or_zero(out->dy_0 + first * m, unit->mask ? out->held_y + first * m : NULL, count);
+    copy_or_zero(out->dV_0 + first * m, unit->mask ? out->held_V + first * m : NULL, count);
     if (unit->R) {
-        matmul(out->dy_0 + first * m, m, side_by_side(unit, out->D, T * m, first, last), m, 1,
-               unit->Rt, M, last - first, M, M, 1);
+        for (ptrdiff_t b = first; b < last; b++) {
+            put_beside(unit, out->D + b * T * m, b);
+        }
+        matmul(out->dy_0 + first * m, m, unit->side + first * m, m, 1, unit->Rt, M,
+               last - first, M, M, 1);
     }
     for (ptrdiff_t b = first; b < last; b++) {
         const real *D = out->D + b * T * m, *y_0 = unit->y_0 + b * m, *V_0 = unit->V_0 + b * m;
@@ -453,12 +529,12 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
 
         if (unit->inhibition && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
             most = inhibitor(peak, unit, b, B);
-            each = share(out->pull, out->ties, unit, b, B);
+            each = unit->detached ? 0 : share(out->pull, out->ties, unit, b, B);
         }
         for (ptrdiff_t j = 0; j < M; j++) {
-            dy_0[j] += !unit->inhibition ? -(unit->d[j] * V_0[j] * D[j])
-                       : y_0[j] == most ? each : 0;
-            dV_0[j] = unit->d[j] * (1 - (unit->inhibition ? most : y_0[j])) * D[j];
+            dy_0[j] += unit->inhibition ? (y_0[j] == most ? each : 0)
+                       : unit->detached ? 0 : -(unit->d[j] * V_0[j] * D[j]);
+            dV_0[j] += unit->d[j] * (1 - (unit->inhibition ? most : y_0[j])) * D[j];
         }
     }
 }
@@ -470,8 +546,13 @@ static void recurrent_backward(real *dR, const real *y, const uint64_t *fired, c
     const ptrdiff_t m = unit->m, M = unit->M;
 
     for (ptrdiff_t b = 0; b < B; b++, y += T * m, D += T * m) {
-        if (unit->y_0 && T > 0) {
-            matmul(dR + first * M, M, unit->y_0 + b * m + first, 1, m, D, m,
+        ptrdiff_t start = 0;            /* the step that starts from the initial state */
+
+        while (unit->y_0 && start < T && is_masked(unit, start, b, T)) {
+            start++;
+        }
+        if (unit->y_0 && start < T) {
+            matmul(dR + first * M, M, unit->y_0 + b * m + first, 1, m, D + start * m, m,
                    last - first, 1, M, 1);
         }
         if (T > 1 && fired) {

@@ -5,22 +5,26 @@
 #include <string.h>
 #include <time.h>
 
-static const Layer *last_layer(const Network *net) { return &net->layers[net->count - 1]; }
-
 /* numbers from one row of a layer's output to the next: whole cache lines, but for what
  * leaves the network */
 static ptrdiff_t row_of(const Network *net, const Layer *layer)
 {
-    return layer == last_layer(net) || layer->kind != SNU ? layer->M : whole_lines(layer->M);
+    if (layer->kind == DROPOUT && layer != net->layers) {
+        return row_of(net, layer - 1);
+    }
+    return layer->kind == AVERAGE || (layer->kind == SNU && layer == last_layer(net))
+               ? layer->M : whole_lines(layer->M);
 }
 
-static ptrdiff_t layer_rows(const Layer *layer, ptrdiff_t T) { return layer->sequences ? T : 1; }
-
-static ptrdiff_t network_rows(const Network *net) { return layer_rows(last_layer(net), net->T); }
-
-static ptrdiff_t network_outputs(const Network *net)
+/* the layer that a gradient by the input goes to, or NULL where nothing is trained below */
+static const Layer *below_of(const Network *net, const Layer *layer)
 {
-    return network_rows(net) * last_layer(net)->M;
+    for (const Layer *other = net->layers; other < layer; other++) {
+        if (has_weights(other)) {
+            return layer - 1;
+        }
+    }
+    return NULL;
 }
 
 /* ---- memory ---------------------------------------------------------------- */
@@ -38,8 +42,37 @@ static void *take(char *memory, size_t *used, ptrdiff_t count, size_t size)
  * columns stays in the core's cache, and few of a row's samples have spikes. */
 enum { BY_ROW_STEPS = 2048, BY_ROW_EVENTS = 1 << 20 };
 
+static void weights_layout(Layer *layer, const Layer *below, char *memory, size_t *used,
+                           ptrdiff_t B)
+{
+    for (int i = 0; i < KINDS_OF_WEIGHTS; i++) {
+        Weights *weights = &layer->weights[i];
+
+        weights->g = take(memory, used, weights->rows * weights->apart, sizeof(real));
+        weights->squares = take(memory, used, weights->rows, sizeof *weights->squares);
+    }
+    layer->back.db = take(memory, used, B * layer->unit.m, sizeof(real));
+    layer->Wt = below ? take(memory, used, layer->M * below->unit.m, sizeof(real)) : NULL;
+    layer->wt = below ? below->unit.m : 0;
+}
+
+static void dense_layout(Layer *layer, const Layer *below, char *memory, size_t *used,
+                         ptrdiff_t B, ptrdiff_t T, int training)
+{
+    const ptrdiff_t m = layer->unit.m, rows = B * fed_rows(layer, T);
+
+    layer->bias = take(memory, used, m, sizeof(real));
+    layer->V = take(memory, used, rows * m, sizeof(real));
+    layer->y = layer->unit.h.f == IDENTITY ? layer->V : take(memory, used, rows * m, sizeof(real));
+    layer->Wt = NULL;
+    if (training) {
+        layer->back.D = layer->D = take(memory, used, rows * m, sizeof(real));
+        weights_layout(layer, below, memory, used, B);
+    }
+}
+
 static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *used,
-                       ptrdiff_t B, ptrdiff_t T, int training)
+                       ptrdiff_t B, ptrdiff_t T, int training, int masked)
 {
     const ptrdiff_t m = layer->unit.m, N = layer->N, M = layer->M;
 
@@ -50,6 +83,12 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
     layer->y = take(memory, used, B * T * m, sizeof(real));
     layer->peak = take(memory, used, (T + 1) * B, sizeof(real));
     layer->unit.side = layer->unit.R ? take(memory, used, B * m, sizeof(real)) : NULL;
+    layer->turned = layer->backwards ? take(memory, used, B * T * m, sizeof(real)) : NULL;
+    layer->turned_mask = layer->backwards && masked ? take(memory, used, B * T, 1) : NULL;
+    layer->y_0 = layer->state_y ? take(memory, used, B * m, sizeof(real)) : NULL;
+    layer->V_0 = layer->state_y ? take(memory, used, B * m, sizeof(real)) : NULL;
+    layer->unit.y_0 = layer->y_0;
+    layer->unit.V_0 = layer->V_0;
     layer->fired = NULL;
     if (layer->unit.h.f == STEP) {
         layer->fired = take(memory, used, (M + 63) / 64 * B * T, sizeof *layer->fired);
@@ -62,17 +101,14 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
     }
     layer->back = (Backward){
         .D = take(memory, used, B * T * m, sizeof(real)),
-        .db = take(memory, used, B * m, sizeof(real)),
+        .dd = layer->weights[DECAY].rows ? take(memory, used, B * m, sizeof(real)) : NULL,
+        .held_y = masked ? take(memory, used, B * m, sizeof(real)) : NULL,
+        .held_V = masked ? take(memory, used, B * m, sizeof(real)) : NULL,
         .pull = take(memory, used, (T + 1) * B, sizeof(real)),
         .ties = take(memory, used, (T + 1) * B, sizeof(real)),
     };
-    for (int i = 0; i < KINDS_OF_WEIGHTS; i++) {
-        Weights *weights = &layer->weights[i];
-
-        weights->g = take(memory, used, weights->rows * weights->apart, sizeof(real));
-    }
-    layer->Wt = below ? take(memory, used, M * below->unit.m, sizeof(real)) : NULL;
-    layer->wt = below ? below->unit.m : 0;
+    layer->D = layer->backwards ? layer->turned : layer->back.D;
+    weights_layout(layer, below, memory, used, B);
     layer->Rt = layer->unit.R ? take(memory, used, M * M, sizeof(real)) : NULL;
     layer->unit.Rt = layer->Rt;
     if (!below && B * T <= BY_ROW_STEPS && B * N <= BY_ROW_EVENTS) {
@@ -82,28 +118,39 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
     }
 }
 
-static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t T, int training)
+static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t T, int training,
+                             int masked)
 {
     size_t used = 0;
 
-    net->T = T;
     net->loss = take(memory, &used, B, sizeof(double));
     net->correct = take(memory, &used, B, sizeof(double));
+    net->squares = take(memory, &used, B, sizeof(double));
+    net->mask = masked ? take(memory, &used, B * T, 1) : NULL;
     for (ptrdiff_t l = 0; l < net->count; l++) {
         Layer *layer = &net->layers[l];
-        const ptrdiff_t out = B * layer_rows(layer, T) * row_of(net, layer);
+        const Layer *below = below_of(net, layer);
+        const ptrdiff_t m = row_of(net, layer), out = B * out_rows(layer, T) * m;
 
         layer->unit.M = layer->M;
-        layer->unit.m = row_of(net, layer);
-        if (layer->kind == SNU) {
-            snu_layout(layer, l ? layer - 1 : NULL, memory, &used, B, T, training);
-        }
-        layer->out = layer->kind == SNU && layer->sequences
-                         ? layer->y : take(memory, &used, out, sizeof(real));
-        /* a unit's gradient by a takes the place of that by its output, step by step */
-        layer->dout = !training ? NULL : layer->kind == SNU && layer->sequences
-                          ? layer->back.D : take(memory, &used, out, sizeof(real));
+        layer->unit.m = m;
         layer->sums = take(memory, &used, B, sizeof(double));
+        if (layer->kind == SNU) {
+            snu_layout(layer, below, memory, &used, B, T, training, masked);
+        } else if (layer->kind == DENSE) {
+            dense_layout(layer, below, memory, &used, B, T, training);
+        }
+        layer->out = layer->kind == DENSE || (layer->kind == SNU && layer->sequences) ? layer->y
+                     : layer->kind == DROPOUT && !training ? NULL
+                     : take(memory, &used, out, sizeof(real));
+        if (!training) {
+            continue;
+        }
+        /* a gradient by a layer's input takes the place of that by its output, step by step */
+        layer->dout = layer->kind == DENSE || (layer->kind == SNU && layer->sequences)
+                          ? layer->back.D
+                      : layer->kind == DROPOUT && below ? below->dout
+                      : take(memory, &used, out, sizeof(real));
     }
     return used;
 }
@@ -143,18 +190,30 @@ static int steps_share(const Layer *layer, int alone, int rank, ptrdiff_t *first
     return 0;
 }
 
+/* rows in the order of another direction */
+static void turn(real *to, const real *from, ptrdiff_t T, ptrdiff_t m)
+{
+    for (ptrdiff_t t = 0; t < T; t++) {
+        memcpy(to + t * m, from + (T - 1 - t) * m, (size_t)m * sizeof *to);
+    }
+}
+
 static void snu_layer_forward(Layer *layer, Input x, Team *team, int alone, int rank,
                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
     const Weights *W = &layer->weights[KERNEL];
     const ptrdiff_t M = layer->M, m = layer->unit.m;
     const int together = layer->unit.inhibition == BATCH_INHIBITION;
+    real *fed = layer->backwards ? layer->turned : layer->V;
     ptrdiff_t begin = first, end = last;
     const int waits = steps_share(layer, alone, rank, &begin, &end, B);
     const ptrdiff_t steps = waits ? 1 : T;
 
-    input_forward(layer->V + first * T * m, m, input_from(x, first, T), W->w, W->apart,
+    input_forward(fed + first * T * m, m, input_from(x, first, T), W->w, W->apart,
                   last - first, T, layer->N);
+    for (ptrdiff_t b = first; layer->backwards && b < last; b++) {
+        turn(layer->V + b * T * m, fed + b * T * m, T, m);
+    }
     if (layer->unit.inhibition) {
         snu_peaks(layer->peak, NULL, &layer->unit, 0, first, last, B);
     }
@@ -172,8 +231,44 @@ static void snu_layer_forward(Layer *layer, Input x, Team *team, int alone, int 
     }
     if (!layer->sequences) {
         for (ptrdiff_t b = first; b < last; b++) {
-            memcpy(layer->out + b * M, layer->y + (b * T + T - 1) * m, (size_t)M * sizeof(real));
+            memcpy(layer->out + b * m, layer->y + (b * T + T - 1) * m, (size_t)M * sizeof(real));
         }
+    }
+}
+
+static void dense_layer_forward(Layer *layer, Input x, ptrdiff_t first, ptrdiff_t last, ptrdiff_t T)
+{
+    const Weights *W = &layer->weights[KERNEL];
+    const ptrdiff_t m = layer->unit.m, rows = fed_rows(layer, T), at = first * rows * m;
+
+    input_forward(layer->V + at, m, input_from(x, first, rows), W->w, W->apart,
+                  last - first, rows, layer->N);
+    dense_forward(layer->y + at, layer->V + at, layer->weights[BIAS].w ? layer->bias : NULL,
+                  layer->unit.h, (last - first) * rows, m);
+}
+
+/* the noise of a layer in an epoch; samples are told apart by their place in it */
+static Dropout noise_of(const Network *net, const Run *run, const Layer *layer)
+{
+    return (Dropout){layer->rate, run->key ^ (uint64_t)(layer - net->layers) << 56};
+}
+
+static void dropout_layer_forward(Layer *layer, Input x, Dropout drop, ptrdiff_t place,
+                                  ptrdiff_t first, ptrdiff_t last, ptrdiff_t T)
+{
+    const ptrdiff_t m = layer->unit.m, rows = fed_rows(layer, T);
+
+    for (ptrdiff_t b = first; b < last; b++) {
+        ptrdiff_t there = rows;
+        const real *from = x.samples ? input_rows(x, x.samples[b], rows, &there)
+                                     : x.values + b * rows * x.n;
+        real *to = layer->out + b * rows * m;
+
+        for (ptrdiff_t row = 0; row < there; row++) {
+            memcpy(to + row * m, from + row * x.n, (size_t)x.n * sizeof *to);
+        }
+        memset(to + there * m, 0, (size_t)((rows - there) * m) * sizeof *to);
+        dropout(to, to, drop, place + b, rows, m);
     }
 }
 
@@ -202,6 +297,51 @@ static double sum_of(const real *y, ptrdiff_t rows, ptrdiff_t m, ptrdiff_t M)
     return lane[0];
 }
 
+/* sum of |y| (T, m), of the first M of m, over the steps that count */
+static double size_of(const Layer *layer, const real *y, ptrdiff_t b, ptrdiff_t T)
+{
+    const ptrdiff_t m = layer->unit.m;
+    double sum = 0;
+
+    for (ptrdiff_t t = 0; t < T; t++, y += m) {
+        for (ptrdiff_t j = 0; !is_masked(&layer->unit, t, b, T) && j < layer->M; j++) {
+            sum += fabs((double)y[j]);
+        }
+    }
+    return sum;
+}
+
+/* the ones of a sample at steps that do not count */
+static ptrdiff_t masked_ones(const Layer *layer, const real *y, ptrdiff_t b, ptrdiff_t T)
+{
+    ptrdiff_t ones = 0;
+
+    for (ptrdiff_t t = 0; layer->unit.mask && t < T; t++, y += layer->unit.m) {
+        ones += is_masked(&layer->unit, t, b, T) ? count_ones(y, layer->M) : 0;
+    }
+    return ones;
+}
+
+/* spikes as bits, where there are any, and the sums that are wanted */
+static void snu_layer_count(Layer *layer, ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
+{
+    const ptrdiff_t m = layer->unit.m;
+
+    for (ptrdiff_t b = first; b < last; b++) {
+        const real *y = layer->y + b * T * m;
+
+        if (layer->fired) {
+            layer->sums[b] = (double)(input_fired(layer->fired, B * T, layer->y, m, b * T,
+                                                  (b + 1) * T, layer->M) -
+                                      masked_ones(layer, y, b, T));
+        } else if (layer->unit.mask || layer->l1 > 0) {
+            layer->sums[b] = size_of(layer, y, b, T);
+        } else {
+            layer->sums[b] = layer->counted ? sum_of(y, T, m, layer->M) : 0;
+        }
+    }
+}
+
 static const uint64_t *few_fired(const Layer *layer, ptrdiff_t first, ptrdiff_t last, ptrdiff_t T)
 {
     double ones = 0;
@@ -223,67 +363,184 @@ static Input output_of(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
     };
 }
 
-static void layers_forward(Network *net, Input x, Team *team, int rank,
-                           ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
+static void layers_forward(Network *net, const Run *run, Input x, ptrdiff_t start, Team *team,
+                           int rank, ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
 {
     const ptrdiff_t T = net->T;
 
     for (ptrdiff_t l = 0; l < net->count; l++) {
         Layer *layer = &net->layers[l];
-        const ptrdiff_t m = layer->unit.m;
 
-        if (layer->kind == SNU) {
-            snu_layer_forward(layer, x, team, net->alone > 0, rank, first, last, B, T);
-        } else {
-            average_forward(layer->out + first * m, x.values + first * T * x.n, x.n,
-                            last - first, T, layer->N);
+        if (layer->kind == DROPOUT && !run->optimizer) {
+            continue;                   /* there is no noise but in training */
         }
-        for (ptrdiff_t b = first; layer->kind == SNU && b < last; b++) {
-            layer->sums[b] = layer->fired
-                                 ? (double)input_fired(layer->fired, B * T, layer->y, m, b * T,
-                                                       (b + 1) * T, layer->M)
-                             : layer->counted ? sum_of(layer->y + b * T * m, T, m, layer->M) : 0;
+        switch (layer->kind) {
+        case SNU:
+            snu_layer_forward(layer, x, team, net->alone > 0, rank, first, last, B, T);
+            snu_layer_count(layer, first, last, B, T);
+            break;
+        case DENSE:
+            dense_layer_forward(layer, x, first, last, T);
+            break;
+        case DROPOUT:
+            dropout_layer_forward(layer, x, noise_of(net, run, layer), run->place + start,
+                                  first, last, T);
+            break;
+        default:
+            average_forward(layer->out + first * layer->M, x.values + first * T * x.n, x.n,
+                            layer->mask ? layer->mask + first * T : NULL, last - first, T,
+                            layer->N);
         }
         x = output_of(layer, first, last, B, T);
     }
 }
 
-/* rows of y whose largest number, the first if there are several, is where target's is */
-static double count_correct(const real *y, const real *target, ptrdiff_t rows, ptrdiff_t M)
+/* the layer whose output is the network's */
+static const Layer *output_layer(const Network *net, const Run *run)
 {
-    ptrdiff_t correct = 0;
-
-    for (ptrdiff_t i = 0; i < rows; i++, y += M, target += M) {
-        ptrdiff_t said = 0, meant = 0;
-
-        for (ptrdiff_t j = 1; j < M; j++) {
-            said = y[j] > y[said] ? j : said;
-            meant = target[j] > target[meant] ? j : meant;
-        }
-        correct += said == meant;
-    }
-    return (double)correct;
-}
-
-/* loss and correct rows of the samples, and the gradient by the output */
-static void network_loss(Network *net, const real *target, const ptrdiff_t *samples,
-                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, int training)
-{
-    const ptrdiff_t rows = network_rows(net), P = network_outputs(net);
     const Layer *layer = last_layer(net);
 
-    for (ptrdiff_t b = first; b < last; b++) {
-        const real *y = layer->out + b * P, *wanted = target + samples[b] * P;
+    while (layer->kind == DROPOUT && !run->optimizer && layer > net->layers) {
+        layer--;
+    }
+    return layer;
+}
 
-        mse_forward(net->loss + b, y, wanted, 1, P);
-        net->correct[b] = count_correct(y, wanted, rows, layer->M);
-        if (training) {
-            mse_backward(layer->dout + b * P, y, wanted, B, 1, P);
+/* Where the outputs of a sample are, and the targets for them: of a shorter sample the rows
+ * that are its own. */
+typedef struct {
+    const real *y;                      /* (rows, m) */
+    const uint8_t *mask;                /* (rows) or NULL */
+    ptrdiff_t rows, m, M;
+    ptrdiff_t lead, all;                /* rows of the batch before them; all rows of the batch */
+    ptrdiff_t place;                    /* of the first row among all samples' */
+} Outputs;
+
+static Outputs outputs_of(const Network *net, const Run *run, ptrdiff_t s, ptrdiff_t b)
+{
+    const Layer *layer = output_layer(net, run);
+    const ptrdiff_t all = out_rows(layer, net->T), m = layer->unit.m;
+    const int some = run->starts && layer->sequences;
+    const ptrdiff_t rows = some ? run->starts[s + 1] - run->starts[s] : all;
+    const int turned = net->turned && some;
+    const ptrdiff_t lead = turned ? all - rows : 0;
+
+    return (Outputs){
+        .y = layer->out + (b * all + lead) * m,
+        .mask = net->out_mask ? net->out_mask + b * all + lead : NULL,
+        .rows = rows,
+        .m = m,
+        .M = layer->M,
+        .lead = lead,
+        .all = all,
+        .place = some ? run->starts[s] : s * all,
+    };
+}
+
+static ptrdiff_t largest(const real *y, ptrdiff_t M)
+{
+    ptrdiff_t at = 0;
+
+    for (ptrdiff_t j = 1; j < M; j++) {
+        at = y[j] > y[at] ? j : at;
+    }
+    return at;
+}
+
+/* the fraction of rows of y that say what the target's say: whose largest number, the first if
+ * there are several, is at the same place; of one output, which of two classes is meant */
+static double fraction_correct(Outputs o, const real *target, Loss loss)
+{
+    const ptrdiff_t wanted = loss_targets(loss, o.M);
+    const real half = loss.logits ? 0 : (real)0.5;
+    ptrdiff_t correct = 0, count = 0;
+
+    for (ptrdiff_t i = 0; i < o.rows; i++, o.y += o.m, target += wanted) {
+        if (o.mask && !o.mask[i]) {
+            continue;
+        }
+        count++;
+        if (loss.kind == SPARSE) {
+            correct += (real)largest(o.y, o.M) == target[0];
+        } else if (o.M == 1) {
+            correct += (o.y[0] > half) == (target[0] > (real)0.5);
+        } else {
+            correct += largest(o.y, o.M) == largest(target, o.M);
+        }
+    }
+    return count ? (double)correct / (double)count : 0;
+}
+
+/* loss and metrics of the samples, and the gradient by the output */
+static void network_loss(Network *net, const Run *run, const ptrdiff_t *samples,
+                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
+{
+    const Layer *layer = output_layer(net, run);
+    const Loss mse = {MSE, 0};
+
+    for (ptrdiff_t b = first; b < last; b++) {
+        const ptrdiff_t s = samples[b];
+        const Outputs o = outputs_of(net, run, s, b);
+        const real *target = run->target + o.place * loss_targets(run->loss, o.M);
+        const double weight = run->weights ? run->weights[s] : 1;
+
+        net->loss[b] = weight * loss_forward(o.y, o.m, target, o.mask, run->loss, o.rows, o.M);
+        net->correct[b] = fraction_correct(o, target, run->loss);
+        net->squares[b] = !run->squares ? 0
+                          : loss_forward(o.y, o.m, target, o.mask, mse, o.rows, o.M);
+        for (ptrdiff_t l = 0; l < net->count; l++) {
+            if (net->layers[l].l1 > 0) {
+                net->loss[b] += net->layers[l].l1 * net->layers[l].sums[b];
+            }
+        }
+        if (run->optimizer) {
+            real *dy = layer->dout + b * o.all * o.m;
+
+            memset(dy, 0, (size_t)(o.lead * o.m) * sizeof *dy);
+            dy += o.lead * o.m;
+            loss_backward(dy, o.y, o.m, target, o.mask, run->loss, weight, B, o.rows, o.M);
+            memset(dy + o.rows * o.m, 0,
+                   (size_t)((o.all - o.lead - o.rows) * o.m) * sizeof *dy);
+        }
+    }
+}
+
+/* the samples' own rows of the outputs */
+static void network_output(const Network *net, const Run *run, const ptrdiff_t *samples,
+                           ptrdiff_t first, ptrdiff_t last)
+{
+    for (ptrdiff_t b = first; b < last; b++) {
+        const Outputs o = outputs_of(net, run, samples[b], b);
+
+        for (ptrdiff_t row = 0; row < o.rows; row++) {
+            memcpy(run->output + (o.place + row) * o.M, o.y + row * o.m,
+                   (size_t)o.M * sizeof *o.y);
         }
     }
 }
 
 /* ---- backward --------------------------------------------------------------- */
+
+/* e_t += the gradient of the sum of |y|; of a layer that puts out one step all of e_t are set */
+static void l1_backward(Layer *layer, ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
+{
+    const ptrdiff_t m = layer->unit.m;
+    const real each = (real)(layer->l1 / (double)B);
+
+    for (ptrdiff_t b = first; b < last; b++) {
+        for (ptrdiff_t t = 0; t < T; t++) {
+            const real *y = layer->y + (b * T + t) * m;
+            const real by = is_masked(&layer->unit, t, b, T) ? 0 : each;
+            real *e = layer->back.D + (b * T + t) * m;
+
+            for (ptrdiff_t j = 0; j < m; j++) {
+                const real sign = (real)((y[j] > 0) - (y[j] < 0));
+
+                e[j] = (layer->sequences ? e[j] : 0) + by * sign;
+            }
+        }
+    }
+}
 
 static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int alone,
                                int rank, ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
@@ -294,10 +551,13 @@ static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int
     const int waits = steps_share(layer, alone, rank, &begin, &end, B);
     const ptrdiff_t steps = waits ? 1 : T;
     const Upstream e = {
-        .dy = layer->sequences ? layer->dout : NULL,
+        .dy = layer->sequences || layer->l1 > 0 ? layer->back.D : NULL,
         .dy_T = layer->sequences ? NULL : layer->dout,
     };
 
+    if (layer->l1 > 0) {
+        l1_backward(layer, first, last, B, T);
+    }
     if (together) {
         team_barrier(team);
     }
@@ -311,27 +571,60 @@ static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int
     if (together && !waits) {
         team_barrier(team);
     }
+    for (ptrdiff_t b = first; layer->backwards && b < last; b++) {
+        turn(layer->turned + b * T * m, layer->back.D + b * T * m, T, m);
+    }
     if (below) {
         const ptrdiff_t n = below->unit.m;
 
-        matmul(below->dout + first * T * n, n, layer->back.D + first * T * m, m, 1, layer->Wt,
+        matmul(below->dout + first * T * n, n, layer->D + first * T * m, m, 1, layer->Wt,
                layer->wt, (last - first) * T, M, n, 0);
     }
 }
 
-static void layers_backward(Network *net, Team *team, int rank,
+static void dense_layer_backward(Layer *layer, const Layer *below,
+                                 ptrdiff_t first, ptrdiff_t last, ptrdiff_t T)
+{
+    const ptrdiff_t m = layer->unit.m, rows = fed_rows(layer, T);
+
+    for (ptrdiff_t b = first; b < last; b++) {
+        const ptrdiff_t at = b * rows * m;
+
+        dense_backward(layer->D + at, layer->back.db + b * m, layer->dout + at, layer->y + at,
+                       layer->V + at, layer->unit.h, rows, m);
+    }
+    if (below) {
+        const ptrdiff_t n = below->unit.m;
+
+        matmul(below->dout + first * rows * n, n, layer->D + first * rows * m, m, 1, layer->Wt,
+               layer->wt, (last - first) * rows, layer->M, n, 0);
+    }
+}
+
+static void layers_backward(Network *net, const Run *run, ptrdiff_t start, Team *team, int rank,
                             ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
 {
     const ptrdiff_t T = net->T;
 
     for (ptrdiff_t l = net->count - 1; l >= 0; l--) {
-        Layer *layer = &net->layers[l], *below = l > 0 ? layer - 1 : NULL;
+        Layer *layer = &net->layers[l];
+        const Layer *below = below_of(net, layer);
+        const ptrdiff_t rows = fed_rows(layer, T), m = layer->unit.m;
 
         if (layer->kind == SNU) {
             snu_layer_backward(layer, below, team, net->alone > 0, rank, first, last, B, T);
+        } else if (layer->kind == DENSE) {
+            dense_layer_backward(layer, below, first, last, T);
+        } else if (layer->kind == DROPOUT) {
+            for (ptrdiff_t b = first; below && b < last; b++) {
+                real *dy = layer->dout + b * rows * m;      /* and dx */
+
+                dropout(dy, dy, noise_of(net, run, layer), run->place + start + b, rows, m);
+            }
         } else {
             average_backward(below->dout + first * T * below->unit.m,
                              layer->dout + first * layer->M, below->unit.m,
+                             layer->mask ? layer->mask + first * T : NULL,
                              last - first, T, layer->N);
         }
     }
@@ -355,8 +648,9 @@ static void run_add(Run *run, const Network *net, ptrdiff_t B)
     for (ptrdiff_t b = 0; run->target && b < B; b++) {
         sums[0] += net->loss[b];
         sums[1] += net->correct[b];
+        sums[2] += net->squares[b];
     }
-    sums += 2;
+    sums += 3;
     for (ptrdiff_t l = 0; l < net->count; l++) {
         if (net->layers[l].counted) {
             for (ptrdiff_t b = 0; b < B; b++) {
@@ -395,33 +689,102 @@ static ptrdiff_t samples_at_once(const Network *net, ptrdiff_t most)
 }
 
 /* asks for what a sample that comes next needs, as its place in memory is a matter of chance */
-static void run_look_ahead(const Run *run, ptrdiff_t P, ptrdiff_t sample)
+static void run_look_ahead(const Network *net, const Run *run, ptrdiff_t sample)
 {
     input_prefetch(run->x, sample, run->samples);
     if (run->target && sample < run->samples) {
-        const real *target = run->target + run->x.samples[sample] * P;
+        const Outputs o = outputs_of(net, run, run->x.samples[sample], 0);
+        const ptrdiff_t wanted = loss_targets(run->loss, o.M);
+        const real *target = run->target + o.place * wanted;
 
         __builtin_prefetch(target);
-        __builtin_prefetch(target + P - 1);
+        __builtin_prefetch(target + o.rows * wanted - 1);
+    }
+}
+
+/* the steps that count, of the samples from first to last of the batch */
+static void run_masks(Network *net, const Run *run, const ptrdiff_t *samples,
+                      ptrdiff_t first, ptrdiff_t last)
+{
+    const ptrdiff_t T = net->T;
+
+    for (ptrdiff_t b = first; net->layers[0].mask && b < last; b++) {
+        const ptrdiff_t s = samples[b];
+        const ptrdiff_t place = run->starts ? run->starts[s] : s * T;
+        const ptrdiff_t rows = run->starts ? run->starts[s + 1] - place : T;
+
+        for (ptrdiff_t t = 0; t < T; t++) {
+            net->mask[b * T + t] = t < rows && (!run->mask || run->mask[place + t]);
+        }
+        for (ptrdiff_t l = 0; l < net->count; l++) {
+            Layer *layer = &net->layers[l];
+
+            for (ptrdiff_t t = 0; layer->mask && layer->backwards && t < T; t++) {
+                layer->turned_mask[b * T + t] = layer->mask[b * T + T - 1 - t];
+            }
+        }
+    }
+}
+
+/* What the batch from sample `start` of the run on is like: its steps, and which masks hold */
+static void run_meet(Network *net, const Run *run, ptrdiff_t start)
+{
+    const ptrdiff_t left = run->samples - start, B = left < run->batch ? left : run->batch;
+    const uint8_t *mask = run->mask ? net->mask : NULL;
+
+    for (ptrdiff_t b = 0; run->starts && b < B; b++) {
+        const ptrdiff_t s = run->x.samples[start + b];
+        const ptrdiff_t rows = run->starts[s + 1] - run->starts[s];
+
+        mask = b > 0 && rows != net->T ? net->mask : mask;
+        net->T = b == 0 || rows > net->T ? rows : net->T;
+    }
+    net->turned = 0;
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        Layer *layer = &net->layers[l];
+
+        layer->mask = mask;
+        if (layer->kind == SNU) {
+            layer->unit.mask = mask && layer->backwards ? layer->turned_mask : mask;
+            mask = layer->unit.mask;
+            net->turned ^= layer->backwards;
+        }
+        mask = layer->sequences ? mask : NULL;
+    }
+    net->out_mask = mask;
+}
+
+/* what the next batch of a stateful layer starts from */
+static void run_keep_states(Network *net, ptrdiff_t first, ptrdiff_t last)
+{
+    const ptrdiff_t T = net->T;
+
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        const Layer *layer = &net->layers[l];
+        const size_t size = (size_t)layer->unit.m * sizeof(real);
+
+        for (ptrdiff_t b = first; layer->y_0 && b < last; b++) {
+            const State final = state_before(layer->y, layer->V, &layer->unit, T, b, T);
+
+            memmove(layer->y_0 + b * layer->unit.m, final.y, size);
+            memmove(layer->V_0 + b * layer->unit.m, final.V, size);
+        }
     }
 }
 
 static void run_samples(Network *net, Run *run, Input x, ptrdiff_t start, Team *team, int rank,
                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B)
 {
-    const int training = run->optimizer != NULL;
-    const ptrdiff_t P = network_outputs(net);
-
-    layers_forward(net, x, team, rank, first, last, B);
+    run_masks(net, run, x.samples, first, last);
+    layers_forward(net, run, x, start, team, rank, first, last, B);
     if (run->output) {
-        memcpy(run->output + (start + first) * P, last_layer(net)->out + first * P,
-               (size_t)((last - first) * P) * sizeof(real));
+        network_output(net, run, x.samples, first, last);
     }
     if (run->target) {
-        network_loss(net, run->target, x.samples, first, last, B, training);
+        network_loss(net, run, x.samples, first, last, B);
     }
-    if (training) {
-        layers_backward(net, team, rank, first, last, B);
+    if (run->optimizer) {
+        layers_backward(net, run, start, team, rank, first, last, B);
     }
 }
 
@@ -431,13 +794,13 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
     Network *net = job->net;
     Run *run = job->run;
     const int training = run->optimizer != NULL;
-    const ptrdiff_t tile = samples_at_once(net, run->batch), P = network_outputs(net);
+    const ptrdiff_t tile = samples_at_once(net, run->batch);
     const int by_row = can_go_by_row(net, run);
     const uint64_t subnormals = subnormals_off();
     double step = run->step;
 
     for (ptrdiff_t l = 0; l < net->count; l++) {
-        if (net->layers[l].kind == SNU) {
+        if (has_weights(&net->layers[l])) {
             layer_refresh(&net->layers[l], rank, ranks);
         }
     }
@@ -450,11 +813,12 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
         const ptrdiff_t left = run->samples - start, B = left < run->batch ? left : run->batch;
         const ptrdiff_t first = part_of(B, rank, ranks), last = part_of(B, rank + 1, ranks);
         const Input x = input_from(run->x, start, 0);
+        Optimizer o = training ? *run->optimizer : (Optimizer){0};
         double loss = 0;
 
         for (ptrdiff_t begin = first, end; begin < last || begin == first; begin = end) {
             end = begin + tile < last ? begin + tile : last;
-            run_look_ahead(run, P, start + (end < last ? end : B + first));
+            run_look_ahead(net, run, start + (end < last ? end : B + first));
             run_samples(net, run, x, start, team, rank, begin, end, B);
             if (end == last) {
                 break;
@@ -470,7 +834,8 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
         if (training) {
             const int rows = by_row && !atomic_load(&job->wild);
 
-            if (!isfinite(loss) || !layers_gradient(net, x, rows, rank, ranks, B)) {
+            o.rate = run->rates[start / run->batch];
+            if (!isfinite(loss) || !layers_gradient(net, x, &o, rows, rank, ranks, B)) {
                 atomic_store(&job->unfit, 1);
             }
             team_barrier(team);
@@ -478,13 +843,17 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
                 break;
             }
             if (by_row && !rows) {
-                kernel_catch_up(net->layers, run->optimizer, step, rank, ranks);
+                kernel_catch_up(net->layers, &o, step, rank, ranks);
             }
             step += 1;
-            layers_update(net, x, run->optimizer, step, rows, rank, ranks, B);
+            layers_update(net, x, &o, step, rows, rank, ranks, B);
             if (by_row && !rows) {      /* they have all made this step */
                 kernel_met(net->layers, step, rank, ranks);
             }
+        }
+        run_keep_states(net, first, last);
+        if (run->starts) {              /* all are done with this batch's steps */
+            team_barrier(team);
         }
         if (rank == 0) {
             atomic_store(&job->wild, 0);
@@ -493,6 +862,9 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
             run->done = start + B;
             run->step = step;
             job->stop = now() >= job->end;
+            if (run->starts && start + B < run->samples) {
+                run_meet(net, run, start + B);
+            }
         }
         team_barrier(team);
         if (job->stop) {
@@ -505,21 +877,44 @@ static void run_rank(void *argument, Team *team, int rank, int ranks)
     subnormals_set(subnormals);
 }
 
+/* the states of stateful layers, to where a run keeps them, or from there */
+static void network_states(Network *net, ptrdiff_t B, int back)
+{
+    for (ptrdiff_t l = 0; l < net->count; l++) {
+        const Layer *layer = &net->layers[l];
+        const ptrdiff_t m = layer->unit.m, M = layer->M;
+        const size_t size = (size_t)M * sizeof(real);
+
+        for (ptrdiff_t b = 0; layer->y_0 && b < B; b++) {
+            memcpy(back ? layer->state_y + b * M : layer->y_0 + b * m,
+                   back ? layer->y_0 + b * m : layer->state_y + b * M, size);
+            memcpy(back ? layer->state_V + b * M : layer->V_0 + b * m,
+                   back ? layer->V_0 + b * m : layer->state_V + b * M, size);
+        }
+    }
+}
+
 static void network_run(Network *net, Run *run, int ranks)
 {
     Job job = {net, run, now() + run->seconds, 0, 0, 0};
 
     for (ptrdiff_t l = 0; l < net->count; l++) {
         const Layer *layer = &net->layers[l];
+        const size_t size = (size_t)layer->unit.m * sizeof(real);
 
-        if (layer->kind == SNU) {       /* another layout may have been here before */
-            memset(layer->zeros, 0, (size_t)layer->unit.m * sizeof(real));
-            memset(layer->bias, 0, (size_t)layer->unit.m * sizeof(real));
-            memset(layer->decay, 0, (size_t)layer->unit.m * sizeof(real));
+        if (has_weights(layer)) {       /* another layout may have been here before */
+            memset(layer->bias, 0, size);
+        }
+        if (layer->kind == SNU) {
+            memset(layer->zeros, 0, size);
+            memset(layer->decay, 0, size);
         }
     }
     ranks = ranks < run->batch ? ranks : (int)run->batch;
     run->done = 0;
+    network_states(net, run->batch, 0);
+    run_meet(net, run, 0);
     team_run(run_rank, &job, ranks);
+    network_states(net, run->batch, 1);
     run->diverged = atomic_load(&job.unfit);
 }

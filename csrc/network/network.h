@@ -14,14 +14,15 @@
 #include "../runtime/subnormal.h"
 #include "../runtime/team.h"
 
-typedef enum { SNU, AVERAGE } LayerKind;
+typedef enum { SNU, DENSE, AVERAGE, DROPOUT } LayerKind;
 
-typedef enum { KERNEL, RECURRENT_KERNEL, BIAS, KINDS_OF_WEIGHTS } WeightsKind;
+typedef enum { KERNEL, RECURRENT_KERNEL, BIAS, DECAY, KINDS_OF_WEIGHTS } WeightsKind;
 
 /* weights (rows, cols), their gradient, and what the optimizer keeps for them; rows lie
  * apart numbers apart, and what stands behind a row's cols goes into nothing */
 typedef struct {
     real *w, *g, *slot[2];
+    double *squares;                    /* (rows) of g */
     ptrdiff_t rows, cols, apart;
 } Weights;
 
@@ -39,26 +40,36 @@ static ptrdiff_t whole_lines(ptrdiff_t n)
 
 typedef struct {
     LayerKind kind;
-    int sequences;                      /* puts out every step, or only the last */
+    int fed_sequences, sequences;       /* is fed, puts out every step, or only one */
     int counted;                        /* SNU: whether the sum of y over all steps is wanted */
+    int backwards;                      /* SNU: from the last step to the first */
+    double l1;                          /* SNU: of the sum of |y|, on top of the loss */
+    double rate;                        /* DROPOUT */
     ptrdiff_t N, M;                     /* inputs, outputs */
 
-    Unit unit;                          /* its M and m are the layer's */
-    Weights weights[KINDS_OF_WEIGHTS];  /* without recurrence, R has no rows */
+    Unit unit;                          /* its M and m are the layer's, its h a DENSE layer's too */
+    Weights weights[KINDS_OF_WEIGHTS];  /* what there is none of has no rows */
     const real *d;                      /* (M) */
+    real *state_y, *state_V;            /* stateful: (states, M) between runs, or NULL */
+    ptrdiff_t states;
 
     /* the unit's rows, of m numbers: copies of b and d, and zeros */
     real *bias, *decay, *zeros;
 
     /* of a batch */
-    real *y, *V;                        /* (B, T, m) */
-    real *out, *dout;                   /* (B, T, m) or (B, M); out may be y */
+    real *y, *V;                        /* (B, T, m); of a DENSE layer V is a */
+    real *out, *dout;                   /* (B, T or 1, m); out may be y */
+    real *turned;                       /* backwards: (B, T, m) in the order of the input */
+    real *D;                            /* (B, T, m) in the order of the input */
+    real *y_0, *V_0;                    /* stateful: (B, m) */
+    uint8_t *turned_mask;               /* backwards: (B, T) */
+    const uint8_t *mask;                /* (B, T) of what it is fed, or NULL */
     real *peak;
     uint64_t *fired;                    /* (M / 64, B, T): where h is the step, y as bits */
     real *Wt, *Rt;                      /* (M, wt) and (M, M) */
     ptrdiff_t wt;
     Backward back;
-    double *sums;                       /* (B) of y */
+    double *sums;                       /* (B) of |y| */
 
     /* of a first layer's kernel that goes row by row (update.c), or NULL */
     Visit *visits;                      /* (N, B) */
@@ -68,32 +79,50 @@ typedef struct {
 
 typedef struct {
     Layer *layers;
-    ptrdiff_t count, T;
-    double *loss, *correct;             /* (B) */
+    ptrdiff_t count, T;                 /* T steps of a batch */
+    uint8_t *mask;                      /* (B, T) of the input */
+    const uint8_t *out_mask;            /* (B, rows) of the output, or NULL */
+    int turned;                         /* the output runs against the input */
+    double *loss, *correct, *squares;   /* (B) */
     int alone;                          /* batches for which rank 0 takes shared steps alone */
 } Network;
 
 typedef struct {
     Input x;                            /* all samples; `samples` is the order of the run */
-    const real *target;                 /* (rows, P), or NULL: no loss */
-    real *output;                       /* (rows, P) in the order of the run, or NULL */
+    const ptrdiff_t *starts;            /* sample s has the rows from starts[s] to starts[s + 1] of
+                                         * what follows; or NULL: T each */
+    const uint8_t *mask;                /* (rows) 1 where a step counts; or NULL: all do */
+    const real *target;                 /* (rows or samples, targets), or NULL: no loss */
+    real *output;                       /* (rows or samples, M), or NULL */
+    const double *weights;              /* (samples) of their losses, or NULL: 1 */
+    Loss loss;
+    int squares;                        /* mse is wanted beside the loss */
     ptrdiff_t samples, batch;           /* in this run; in a batch, the last may be smaller */
+    ptrdiff_t place;                    /* of its first sample in the epoch */
+    uint64_t key;                       /* of the epoch's noise */
     const Optimizer *optimizer;         /* or NULL: the weights stay */
+    const double *rates;                /* (batches) learning rates */
     double step;                        /* steps the optimizer has made, counts on */
     double seconds;                     /* no batch begins when they have passed */
 
-    double *sums;                       /* += loss, correct, y of every counted layer */
+    double *sums;                       /* += loss, correct, squares, y of every counted layer */
     ptrdiff_t done;                     /* samples of the batches that were finished */
     int diverged;                       /* the batch after these has a loss or gradient that is
                                          * not finite: the weights stay as they are */
 } Run;
 
-/* bytes for batches of B samples; places all buffers from `memory` on where that is not NULL */
-static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t T, int training);
+/* bytes for batches of B samples of T steps or less; places all buffers from `memory` on where
+ * that is not NULL */
+static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t T, int training,
+                             int masked);
 
-/* numbers that a sample puts out, and the rows they form: acc compares argmaxes of rows */
-static ptrdiff_t network_outputs(const Network *net);
-static ptrdiff_t network_rows(const Network *net);
+static int has_weights(const Layer *layer) { return layer->kind == SNU || layer->kind == DENSE; }
+
+/* rows that a layer is fed, and puts out, of a sample of T steps */
+static ptrdiff_t fed_rows(const Layer *layer, ptrdiff_t T) { return layer->fed_sequences ? T : 1; }
+static ptrdiff_t out_rows(const Layer *layer, ptrdiff_t T) { return layer->sequences ? T : 1; }
+
+static const Layer *last_layer(const Network *net) { return &net->layers[net->count - 1]; }
 
 static void network_run(Network *net, Run *run, int ranks);
 
@@ -114,7 +143,8 @@ static int can_go_by_row(const Network *net, const Run *run);
 
 /* the gradients of all weights, but of the first kernel where that goes by row; 0 if a number
  * of the rank's share is not finite */
-static int layers_gradient(Network *net, Input x, int by_row, int rank, int ranks, ptrdiff_t B);
+static int layers_gradient(Network *net, Input x, const Optimizer *o, int by_row,
+                           int rank, int ranks, ptrdiff_t B);
 
 /* the step of all weights */
 static void layers_update(Network *net, Input x, const Optimizer *o, double step, int by_row,

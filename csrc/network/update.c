@@ -8,6 +8,31 @@
  */
 #include "network.h"
 
+/* adds to nothing but what its own row says: the sum of all rows has one order for every share */
+static void rows_squares(Weights *weights, ptrdiff_t first, ptrdiff_t last)
+{
+    for (ptrdiff_t row = first; row < last; row++) {
+        const real *g = weights->g + row * weights->apart;
+        double sum = 0;
+
+        for (ptrdiff_t j = 0; j < weights->cols; j++) {
+            sum += (double)g[j] * (double)g[j];
+        }
+        weights->squares[row] = sum;
+    }
+}
+
+/* what makes the norm of a gradient clipnorm where it is more */
+static real clip_scale(const Weights *weights, const Optimizer *o)
+{
+    double sum = 0;
+
+    for (ptrdiff_t row = 0; o->clipnorm > 0 && row < weights->rows; row++) {
+        sum += weights->squares[row];
+    }
+    return o->clipnorm > 0 && sqrt(sum) > o->clipnorm ? (real)(o->clipnorm / sqrt(sum)) : 1;
+}
+
 static int is_finite(const real *g, ptrdiff_t n)
 {
     int finite = 1;
@@ -37,15 +62,14 @@ static int layer_is_tame(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
 
 /* the gradient of the rank's rows of a layer's weights, from D of the whole batch; 0 if a
  * number of it is not finite */
-static int layer_gradient(Layer *layer, Input x, int by_row, int rank, int ranks,
-                          ptrdiff_t B, ptrdiff_t T)
+static int layer_gradient(Layer *layer, Input x, const Optimizer *o, int by_row,
+                          int rank, int ranks, ptrdiff_t B, ptrdiff_t T)
 {
     const Unit *unit = &layer->unit;
-    const real *D = layer->back.D;
     int finite = 1;
 
     for (int i = by_row ? KERNEL + 1 : KERNEL; i < KINDS_OF_WEIGHTS; i++) {
-        const Weights *weights = &layer->weights[i];
+        Weights *weights = &layer->weights[i];
         const ptrdiff_t first = part_of(weights->rows, rank, ranks);
         const ptrdiff_t last = part_of(weights->rows, rank + 1, ranks);
         real *g = weights->g;
@@ -56,11 +80,16 @@ static int layer_gradient(Layer *layer, Input x, int by_row, int rank, int ranks
         memset(g + first * weights->apart, 0,
                (size_t)((last - first) * weights->apart) * sizeof *g);
         if (i == KERNEL) {
-            input_backward(g, weights->apart, x, D, unit->m, first, last, B, T);
+            input_backward(g, weights->apart, x, layer->D, unit->m, first, last, B,
+                           fed_rows(layer, T));
         } else if (i == RECURRENT_KERNEL) {
-            recurrent_backward(g, layer->y, few_fired(layer, 0, B, T), D, unit, first, last, B, T);
+            recurrent_backward(g, layer->y, few_fired(layer, 0, B, T), layer->back.D, unit,
+                               first, last, B, T);
         } else {
-            sum_samples(g, layer->back.db, unit->m, first, last, B);
+            sum_samples(g, i == BIAS ? layer->back.db : layer->back.dd, unit->m, first, last, B);
+        }
+        if (o->clipnorm > 0) {
+            rows_squares(weights, first, last);
         }
         for (ptrdiff_t row = first; row < last; row++) {
             finite &= is_finite(g + row * weights->apart, weights->cols);
@@ -78,8 +107,12 @@ static void layer_refresh(Layer *layer, int rank, int ranks)
     const ptrdiff_t first = part_of(M, rank, ranks), last = part_of(M, rank + 1, ranks);
     const size_t size = (size_t)(last - first) * sizeof(real);
 
-    memcpy(layer->bias + first, layer->weights[BIAS].w + first, size);
-    memcpy(layer->decay + first, layer->d + first, size);
+    if (layer->weights[BIAS].w) {
+        memcpy(layer->bias + first, layer->weights[BIAS].w + first, size);
+    }
+    if (layer->kind == SNU) {
+        memcpy(layer->decay + first, layer->d + first, size);
+    }
     if (layer->Wt) {
         transpose(layer->Wt, layer->wt, W->w, W->apart, part_of(W->rows, rank, ranks),
                   part_of(W->rows, rank + 1, ranks), M);
@@ -106,10 +139,17 @@ static void layer_update(Layer *layer, const Optimizer *o, double step, int by_r
         const Weights *weights = &layer->weights[i];
         const ptrdiff_t first = part_of(weights->rows, rank, ranks);
         const ptrdiff_t last = part_of(weights->rows, rank + 1, ranks);
+        const ptrdiff_t at = first * weights->apart, n = (last - first) * weights->apart;
 
-        if (first < last) {             /* what stands behind a row takes part: no harm */
-            weights_step(weights, weights->g + first * weights->apart, o, step,
-                         first * weights->apart, (last - first) * weights->apart);
+        if (first == last) {
+            continue;
+        }                               /* what stands behind a row takes part: no harm */
+        if (o->clipnorm > 0 || o->clipvalue > 0) {
+            optimizer_clip(weights->g + at, *o, clip_scale(weights, o), n);
+        }
+        weights_step(weights, weights->g + at, o, step, at, n);
+        for (ptrdiff_t j = first; i == DECAY && j < last; j++) {
+            weights->w[j] = weights->w[j] < 0 ? 0 : weights->w[j] > 1 ? 1 : weights->w[j];
         }
     }
 }
@@ -210,7 +250,7 @@ static void kernel_update(Layer *layer, Input x, const Optimizer *o, double step
     const ptrdiff_t first = part_of(layer->N, rank, ranks);
     const ptrdiff_t last = part_of(layer->N, rank + 1, ranks);
 
-    input_visits(layer->visits + first * B, layer->ends + first, x, layer->back.D, m,
+    input_visits(layer->visits + first * B, layer->ends + first, x, layer->D, m,
                  first, last, B, T);
     for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
         const Block block = input_block(k, m);
@@ -255,20 +295,26 @@ static int can_go_by_row(const Network *net, const Run *run)
     const Weights *W = &net->layers[0].weights[KERNEL];
     const Optimizer *o = run->optimizer;
 
+    for (ptrdiff_t batch = 0; o && batch * run->batch < run->samples; batch++) {
+        if (!((real)run->rates[batch] <= REAL_MAX)) {
+            return 0;
+        }
+    }
     return o && net->layers[0].visits && run->x.spikes && o->method != ADAM && !W->slot[1] &&
-           (real)o->rate <= REAL_MAX &&
+           o->clipnorm == 0 && o->clipvalue == 0 && o->weight_decay == 0 &&
            (o->method == SGD ? !W->slot[0] : W->slot[0] && (real)o->epsilon > 0);
 }
 
-static int layers_gradient(Network *net, Input x, int by_row, int rank, int ranks, ptrdiff_t B)
+static int layers_gradient(Network *net, Input x, const Optimizer *o, int by_row,
+                           int rank, int ranks, ptrdiff_t B)
 {
     int finite = 1;
 
     for (ptrdiff_t l = 0; l < net->count; l++) {
         Layer *layer = &net->layers[l];
 
-        if (layer->kind == SNU) {
-            finite &= layer_gradient(layer, x, by_row && l == 0, rank, ranks, B, net->T);
+        if (has_weights(layer)) {
+            finite &= layer_gradient(layer, x, o, by_row && l == 0, rank, ranks, B, net->T);
         }
         x = output_of(layer, 0, B, B, net->T);
     }
@@ -281,7 +327,7 @@ static void layers_update(Network *net, Input x, const Optimizer *o, double step
     for (ptrdiff_t l = 0; l < net->count; l++) {
         Layer *layer = &net->layers[l];
 
-        if (layer->kind == SNU) {
+        if (has_weights(layer)) {
             layer_update(layer, o, step, by_row && l == 0, rank, ranks);
             if (by_row && l == 0) {
                 kernel_update(layer, x, o, step, rank, ranks, B, net->T);

@@ -89,7 +89,34 @@ static int check_unit(Call *call, const Unit *unit, int inhibition)
     return 0;
 }
 
-#define UNIT_ARGUMENTS "OOOOOOO&O&i"    /* kernel..V_0, h, g, inhibition */
+#define UNIT_ARGUMENTS "OOOOOOO&O&iOp"  /* kernel..V_0, h, g, inhibition, mask, go_backwards */
+
+/* the mask (B, T) in the order of processing, in room for it, or NULL: every step counts */
+static const uint8_t *mask_of(const uint8_t *mask, uint8_t *room, int backwards,
+                              ptrdiff_t B, ptrdiff_t T)
+{
+    for (ptrdiff_t b = 0; mask && backwards && b < B; b++) {
+        for (ptrdiff_t t = 0; t < T; t++) {
+            room[b * T + t] = mask[b * T + T - 1 - t];
+        }
+    }
+    return backwards && mask ? room : mask;
+}
+
+/* rows in the order of the other direction, in place */
+static void turn_samples(real *x, ptrdiff_t B, ptrdiff_t T, ptrdiff_t m)
+{
+    for (ptrdiff_t b = 0; b < B; b++, x += T * m) {
+        for (ptrdiff_t t = 0; t < T / 2; t++) {
+            for (ptrdiff_t j = 0; j < m; j++) {
+                const real swap = x[t * m + j];
+
+                x[t * m + j] = x[(T - 1 - t) * m + j];
+                x[(T - 1 - t) * m + j] = swap;
+            }
+        }
+    }
+}
 
 /* ---- matmul ---------------------------------------------------------------- */
 
@@ -121,17 +148,19 @@ static PyObject *py_matmul(PyObject *Py_UNUSED(module), PyObject *args)
 static PyObject *py_snu_forward(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Call call = {.function = "snu_forward"};
-    PyObject *x, *kernel, *bias, *recurrent, *decay, *y_0, *V_0;    /* borrowed */
-    PyObject *y = NULL, *V = NULL, *result = NULL;                  /* owned */
+    PyObject *x, *kernel, *bias, *recurrent, *decay, *y_0, *V_0, *mask;     /* borrowed */
+    PyObject *y = NULL, *V = NULL, *result = NULL;                          /* owned */
     real *peak = NULL, *zeros = NULL, *to_y, *to_V;
+    uint8_t *room = NULL;
+    const uint8_t *counts;
     const real *W;
     Input input;
     Unit unit = {0};
-    int inhibition;
+    int inhibition, backwards;
 
     if (!PyArg_ParseTuple(args, "O" UNIT_ARGUMENTS ":snu_forward", &x, &kernel, &bias,
                           &recurrent, &decay, &y_0, &V_0, parse_activation, &unit.h,
-                          parse_activation, &unit.g, &inhibition) ||
+                          parse_activation, &unit.g, &inhibition, &mask, &backwards) ||
         check_input(&call, &input, x) ||
         check_array(&call, &W, kernel, "kernel", REAL, REQUIRED, "N:rows M:columns") ||
         check_array(&call, &unit.b, bias, "bias", REAL, REQUIRED, "M:entries") ||
@@ -142,6 +171,7 @@ static PyObject *py_snu_forward(PyObject *Py_UNUSED(module), PyObject *args)
                     "B:samples M:units") ||
         check_array(&call, &unit.V_0, V_0, "initial_state V_0", REAL, OPTIONAL,
                     "B:samples M:units") ||
+        check_array(&call, &counts, mask, "mask", NPY_UINT8, OPTIONAL, "B:samples T:steps") ||
         check_unit(&call, &unit, inhibition)) {
         return NULL;
     }
@@ -153,11 +183,19 @@ static PyObject *py_snu_forward(PyObject *Py_UNUSED(module), PyObject *args)
     unit.inhibition = (Inhibition)inhibition;
     if (!(to_y = new_array(&y, 3, shape)) || !(to_V = new_array(&V, 3, shape)) ||
         !(peak = new_scratch(T + 1, B, 1)) || !(unit.zeros = zeros = new_scratch(M, 1, 1)) ||
-        (unit.R && !(unit.side = new_scratch(B, M, 1)))) {
+        (unit.R && !(unit.side = new_scratch(B, M, 1))) ||
+        !(room = PyMem_RawMalloc((size_t)(counts ? B * T : 0) + 1))) {
+        if (!PyErr_Occurred()) {
+            PyErr_NoMemory();
+        }
         goto exit;
     }
     Py_BEGIN_ALLOW_THREADS
+    unit.mask = mask_of(counts, room, backwards, B, T);
     input_forward(to_V, M, input, W, M, B, T, N);
+    if (backwards) {
+        turn_samples(to_V, B, T, M);
+    }
     if (inhibition) {
         snu_peaks(peak, NULL, &unit, 0, 0, B, B);
     }
@@ -170,6 +208,7 @@ exit:
     PyMem_RawFree(peak);
     PyMem_RawFree(zeros);
     PyMem_RawFree(unit.side);
+    PyMem_RawFree(room);
     return result;
 }
 
@@ -178,6 +217,7 @@ typedef struct {
     PyObject *dx, *dW, *db, *dR, *dd, *dy_0, *dV_0;
     real *x, *W, *b, *R, *d;            /* where they are, and scratch: */
     real *peak, *zeros, *side, *transposed;
+    uint8_t *room;
     Backward back;
 } Gradients;
 
@@ -201,8 +241,11 @@ static int gradients_new(Gradients *to, const Unit *unit,
            (back->D = new_scratch(B, T, M)) &&
            (back->db = new_scratch(B, M, 1)) &&
            (back->dd = new_scratch(B, M, 1)) &&
+           (back->held_y = new_scratch(B, M, 1)) &&
+           (back->held_V = new_scratch(B, M, 1)) &&
            (back->pull = new_scratch(T + 1, B, 1)) &&
-           (back->ties = new_scratch(T + 1, B, 1)) ? 0 : -1;
+           (back->ties = new_scratch(T + 1, B, 1)) &&
+           (to->room = PyMem_RawMalloc((size_t)(B * T) + 1)) ? 0 : -1;
 }
 
 static void gradients_free(Gradients *to)
@@ -223,11 +266,14 @@ static void gradients_free(Gradients *to)
     PyMem_RawFree(to->back.dd);
     PyMem_RawFree(to->back.pull);
     PyMem_RawFree(to->back.ties);
+    PyMem_RawFree(to->back.held_y);
+    PyMem_RawFree(to->back.held_V);
+    PyMem_RawFree(to->room);
 }
 
 /* backpropagation through time, then the gradients of data and weights */
 static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y, const real *V,
-                              const real *W, Unit unit,
+                              const real *W, Unit unit, int backwards,
                               ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t M)
 {
     if (unit.R) {
@@ -236,6 +282,7 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
     }
     unit.zeros = to->zeros;
     unit.side = to->side;
+    unit.mask = mask_of(unit.mask, to->room, backwards, B, T);
     if (unit.inhibition) {
         snu_peaks(to->peak, y, &unit, T, 0, B, B);
     }
@@ -243,12 +290,15 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
     if (unit.y_0) {
         snu_backward_finish(&to->back, e, to->peak, &unit, 0, B, B, T);
     }
-    input_backward(to->W, M, x, to->back.D, M, 0, N, B, T);
     sum_samples(to->b, to->back.db, M, 0, M, B);
     sum_samples(to->d, to->back.dd, M, 0, M, B);
     if (unit.R) {
         recurrent_backward(to->R, y, NULL, to->back.D, &unit, 0, M, B, T);
     }
+    if (backwards) {
+        turn_samples(to->back.D, B, T, M);
+    }
+    input_backward(to->W, M, x, to->back.D, M, 0, N, B, T);
     transpose(to->transposed, N, W, M, 0, N, M);
     matmul(to->x, N, to->back.D, M, 1, to->transposed, N, B * T, M, N, 0);
 }
@@ -257,18 +307,19 @@ static PyObject *py_snu_backward(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Call call = {.function = "snu_backward"};
     PyObject *dy, *dy_T, *dV_T, *x, *y, *V;                         /* borrowed */
-    PyObject *kernel, *bias, *recurrent, *decay, *y_0, *V_0;
+    PyObject *kernel, *bias, *recurrent, *decay, *y_0, *V_0, *mask;
     PyObject *result = NULL;
     Gradients to = {0};                                             /* owned */
     const real *from_y, *from_V, *W;
     Upstream e;
     Input input;
     Unit unit = {0};
-    int inhibition;
+    int inhibition, backwards, through;
 
-    if (!PyArg_ParseTuple(args, "OOOOOO" UNIT_ARGUMENTS ":snu_backward", &dy, &dy_T, &dV_T,
+    if (!PyArg_ParseTuple(args, "OOOOOO" UNIT_ARGUMENTS "p:snu_backward", &dy, &dy_T, &dV_T,
                           &x, &y, &V, &kernel, &bias, &recurrent, &decay, &y_0, &V_0,
-                          parse_activation, &unit.h, parse_activation, &unit.g, &inhibition) ||
+                          parse_activation, &unit.h, parse_activation, &unit.g, &inhibition,
+                          &mask, &backwards, &through) ||
         check_input(&call, &input, x) ||
         check_array(&call, &W, kernel, "kernel", REAL, REQUIRED, "N:rows M:columns") ||
         check_array(&call, &unit.b, bias, "bias", REAL, REQUIRED, "M:entries") ||
@@ -279,6 +330,7 @@ static PyObject *py_snu_backward(PyObject *Py_UNUSED(module), PyObject *args)
                     "B:samples M:units") ||
         check_array(&call, &unit.V_0, V_0, "initial_state V_0", REAL, OPTIONAL,
                     "B:samples M:units") ||
+        check_array(&call, &unit.mask, mask, "mask", NPY_UINT8, OPTIONAL, "B:samples T:steps") ||
         check_array(&call, &from_y, y, "y", REAL, REQUIRED, "B:samples T:steps M:units") ||
         check_array(&call, &from_V, V, "V", REAL, REQUIRED, "B:samples T:steps M:units") ||
         check_array(&call, &e.dy, dy, "dy", REAL, REQUIRED, "B:samples T:steps M:units") ||
@@ -292,12 +344,16 @@ static PyObject *py_snu_backward(PyObject *Py_UNUSED(module), PyObject *args)
 
     unit.M = unit.m = M;
     unit.inhibition = (Inhibition)inhibition;
+    unit.detached = !through;
     if (!gradients_new(&to, &unit, B, T, N, M)) {
         Py_BEGIN_ALLOW_THREADS
-        gradients_compute(&to, e, input, from_y, from_V, W, unit, B, T, N, M);
+        gradients_compute(&to, e, input, from_y, from_V, W, unit, backwards, B, T, N, M);
         Py_END_ALLOW_THREADS
         result = Py_BuildValue("OOOOOOO", to.dx, to.dW, to.db, to.dR ? to.dR : Py_None, to.dd,
                                to.dy_0 ? to.dy_0 : Py_None, to.dV_0 ? to.dV_0 : Py_None);
+    }
+    if (!result && !PyErr_Occurred()) {
+        PyErr_NoMemory();
     }
     gradients_free(&to);
     return result;
@@ -308,12 +364,14 @@ static PyObject *py_snu_backward(PyObject *Py_UNUSED(module), PyObject *args)
 static PyObject *py_average_forward(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Call call = {.function = "average_forward"};
-    PyObject *x, *result = NULL;
+    PyObject *x, *mask, *result = NULL;
     const real *from;
+    const uint8_t *counts;
     real *to;
 
-    if (!PyArg_ParseTuple(args, "O:average_forward", &x) ||
-        check_array(&call, &from, x, "x", REAL, REQUIRED, "B:samples T:steps N:features")) {
+    if (!PyArg_ParseTuple(args, "OO:average_forward", &x, &mask) ||
+        check_array(&call, &from, x, "x", REAL, REQUIRED, "B:samples T:steps N:features") ||
+        check_array(&call, &counts, mask, "mask", NPY_UINT8, OPTIONAL, "B:samples T:steps")) {
         return NULL;
     }
     const ptrdiff_t B = SIZE(&call, 'B'), T = SIZE(&call, 'T'), N = SIZE(&call, 'N');
@@ -325,7 +383,7 @@ static PyObject *py_average_forward(PyObject *Py_UNUSED(module), PyObject *args)
     }
     if ((to = new_array(&result, 2, shape))) {
         Py_BEGIN_ALLOW_THREADS
-        average_forward(to, from, N, B, T, N);
+        average_forward(to, from, N, counts, B, T, N);
         Py_END_ALLOW_THREADS
     }
     return result;
@@ -334,13 +392,16 @@ static PyObject *py_average_forward(PyObject *Py_UNUSED(module), PyObject *args)
 static PyObject *py_average_backward(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Call call = {.function = "average_backward"};
-    PyObject *dy, *result = NULL;
+    PyObject *dy, *mask, *result = NULL;
     Py_ssize_t T;
     const real *from;
+    const uint8_t *counts;
     real *to;
 
-    if (!PyArg_ParseTuple(args, "On:average_backward", &dy, &T) ||
-        check_array(&call, &from, dy, "dy", REAL, REQUIRED, "B:samples N:features")) {
+    if (!PyArg_ParseTuple(args, "OnO:average_backward", &dy, &T, &mask) ||
+        check_array(&call, &from, dy, "dy", REAL, REQUIRED, "B:samples N:features") ||
+        check_size(&call, 'T', T, "T", "steps") ||
+        check_array(&call, &counts, mask, "mask", NPY_UINT8, OPTIONAL, "B:samples T:steps")) {
         return NULL;
     }
     const ptrdiff_t B = SIZE(&call, 'B'), N = SIZE(&call, 'N');
@@ -352,7 +413,7 @@ static PyObject *py_average_backward(PyObject *Py_UNUSED(module), PyObject *args
     }
     if ((to = new_array(&result, 3, shape))) {
         Py_BEGIN_ALLOW_THREADS
-        average_backward(to, from, N, B, T, N);
+        average_backward(to, from, N, counts, B, T, N);
         Py_END_ALLOW_THREADS
     }
     return result;
@@ -416,17 +477,18 @@ static PyObject *py_mse_backward(PyObject *Py_UNUSED(module), PyObject *args)
 
 /* ---- optimizers -------------------------------------------------------------------- */
 
-/* (method, rate, momentum, nesterov, rho, beta_2, epsilon) */
+/* (method, rate, momentum, nesterov, rho, beta_2, epsilon, clipnorm, clipvalue, weight_decay) */
 static int parse_optimizer(PyObject *tuple, void *address)
 {
     Optimizer *o = address;
     int method;
 
     if (!PyTuple_Check(tuple) ||
-        !PyArg_ParseTuple(tuple, "iddpddd", &method, &o->rate, &o->momentum, &o->nesterov,
-                          &o->rho, &o->beta_2, &o->epsilon)) {
-        PyErr_SetString(PyExc_TypeError, "an optimizer is (method, rate, momentum, nesterov, "
-                                         "rho, beta_2, epsilon)");
+        !PyArg_ParseTuple(tuple, "iddpdddddd", &method, &o->rate, &o->momentum, &o->nesterov,
+                          &o->rho, &o->beta_2, &o->epsilon, &o->clipnorm, &o->clipvalue,
+                          &o->weight_decay)) {
+        PyErr_SetString(PyExc_TypeError, "an optimizer is (method, rate, momentum, nesterov, rho, "
+                                         "beta_2, epsilon, clipnorm, clipvalue, weight_decay)");
         return 0;
     }
     if (method < 0 || method >= OPTIMIZERS) {

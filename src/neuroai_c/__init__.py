@@ -33,8 +33,10 @@ from . import (
     regularizers,
     utils,
 )
-from .models import History, Sequential
+from .history import History
+from .models import Sequential
 from .runtime import get_num_threads, set_num_threads, show_versions
+from .saving import load_model
 from .spikes import Spikes
 from .version import __version__
 
@@ -49,6 +51,7 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "layers",
+    "load_model",
     "losses",
     "metrics",
     "ops",

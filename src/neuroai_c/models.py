@@ -1,54 +1,18 @@
 """Sequential: layers in a row, trained in C a run of batches at a time."""
 
+import itertools
 import re
-import sys
 import time
 
 import numpy as np
-from tqdm import tqdm
 
-from . import checks, layers, losses, metrics, ops, optimizers
-from .spikes import Spikes
+from . import checks, data, files, layers, losses, metrics, ops, optimizers, progress, saving
+from .callbacks import CallbackList
+from .history import History
+from .serialization import deserialize, serialize
 
 # The longest that C works before Python looks for Ctrl-C and moves the progress bar.
 _SECONDS = 0.05
-
-# Above this density of ones a dense product is faster than one over events.
-_DENSE = 0.4
-
-
-class History:
-    """What fit measured.
-
-    Attributes:
-        epoch: the numbers of the epochs, from 0.
-        history: for each measure the list of its values, one an epoch.
-        seconds: how long each epoch took.
-
-    Example:
-        >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
-        >>> model.compile(metrics=["acc"])
-        >>> history = model.fit(np.ones((8, 5, 3)), np.ones((8, 2)), epochs=3, verbose=0)
-        >>> history
-        <History of 3 epochs: loss, acc>
-        >>> history.epoch, list(history.history)
-        ([0, 1, 2], ['loss', 'acc'])
-    """
-
-    def __init__(self):
-        self.epoch = []
-        self.history = {}
-        self.seconds = []
-
-    def __repr__(self):
-        measures = ": " + ", ".join(self.history) if self.history else ""
-        return f"<History of {_count(len(self.epoch), 'epoch')}{measures}>"
-
-    def _append(self, epoch, values, seconds):
-        self.epoch.append(epoch)
-        self.seconds.append(seconds)
-        for name, value in values.items():
-            self.history.setdefault(name, []).append(value)
 
 
 class Sequential:
@@ -67,6 +31,7 @@ class Sequential:
     Attributes:
         layers: the layers, without the InputLayer.
         history: the History of the last fit.
+        stop_training: set to True by a callback, ends fit after the epoch.
 
     Example:
         >>> import neuroai_c as ai
@@ -98,8 +63,8 @@ class Sequential:
         self.history = None
         self._rng = np.random.default_rng(seed)
         self._input_shape = None
-        self._compiled = False
-        self._network = None
+        self.stop_training = False
+        self._changed()
         if not isinstance(layers, (list, tuple, type(None))):
             raise TypeError(f"Sequential: layers must be a list of layers, got {layers!r}")
         for layer in layers or ():
@@ -138,8 +103,13 @@ class Sequential:
             return
         if layer in self.layers:
             raise ValueError(f"add: {layer!r} is in the model already")
-        if not self.layers and isinstance(layer, layers.GlobalAveragePooling1D):
-            raise ValueError(f"add: {layer!r} needs a layer before it")
+        if isinstance(layer, layers.GlobalAveragePooling1D):
+            if not any(isinstance(other, (layers.SNU, layers.Dense)) for other in self.layers):
+                raise ValueError(f"add: {layer!r} needs a layer before it, one with weights")
+        if isinstance(layer, layers.Masking) and self.layers:
+            raise ValueError(f"add: {layer!r} must be the first layer: it tells from the input")
+        if getattr(layer, "return_state", False):
+            raise ValueError(f"add: {layer!r} has return_state, which a row of layers has no use for")
         if layer.name is not None and layer.name in [other.name for other in self.layers]:
             raise ValueError(f"add: the name {layer.name!r} is in the model already")
         if self._input_shape is not None:
@@ -253,7 +223,7 @@ class Sequential:
     def _changed(self):
         """What was compiled no longer fits the layers."""
         self._compiled = False
-        self._network = None
+        self._network = self._slots = None
 
     # ---- weights --------------------------------------------------------------------
 
@@ -261,7 +231,7 @@ class Sequential:
         return [array for layer in self.layers for array in layer._arrays()]
 
     def get_weights(self):
-        """Copies of all weights, a list: for each layer kernel, [recurrent_kernel,] bias.
+        """Copies of all weights, a list: for each layer those of its get_weights.
 
         Example:
             >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
@@ -286,9 +256,8 @@ class Sequential:
             >>> model.get_weights()[1]
             array([0.5, 2. ], dtype=float32)
         """
-        if self._input_shape is None:
-            raise ValueError("set_weights: the model has no weights yet: call build")
-        layers._set_arrays("set_weights", self._arrays(), weights)
+        self._need_built("set_weights")
+        layers.base._set_arrays("set_weights", self._arrays(), weights)
 
     def count_params(self):
         """The number of weights, each entry counted; 0 before the model is built.
@@ -299,6 +268,145 @@ class Sequential:
             8
         """
         return sum(layer.count_params() for layer in self.layers)
+
+    def reset_states(self):
+        """Forgets the states of stateful layers: what comes next starts from zeros.
+
+        Example:
+            >>> snu = layers.SNU(1, stateful=True)
+            >>> model = Sequential([layers.InputLayer([None, 3]), snu], seed=0)
+            >>> y = model.predict(np.ones((2, 5, 3)), verbose=0)
+            >>> model.reset_states()
+        """
+        for layer in self.layers:
+            if isinstance(layer, layers.SNU):
+                layer.reset_states()
+
+    # ---- files ----------------------------------------------------------------------
+
+    def get_config(self):
+        """What the model is made of, without weights, as data that JSON can hold.
+
+        Returns:
+            A dict; `Sequential.from_config` makes a model of it.
+
+        Raises:
+            TypeError: an object of a class that is not neuroai_c's own.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> sorted(model.get_config())
+            ['dtype', 'input_shape', 'layers', 'name']
+        """
+        shape = self._input_shape
+        return {
+            "name": self.name,
+            "dtype": self.dtype.name,
+            "input_shape": None if shape is None else list(shape),
+            "layers": [serialize(layer) for layer in self.layers],
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """A new model of that configuration, with new weights.
+
+        Args:
+            config: what get_config returned.
+
+        Raises:
+            ValueError: anything else.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> Sequential.from_config(model.get_config())
+            <Sequential sequential: 1 layer, 8 weights>
+        """
+        where = "from_config"
+        names = {"name", "dtype", "input_shape", "layers"}
+        if not isinstance(config, dict) or set(config) != names:
+            raise ValueError(f"{where}: config must be a dict of {sorted(names)}, got {config!r}")
+        if not isinstance(config["layers"], list):
+            raise ValueError(f"{where}: layers must be a list, got {config['layers']!r}")
+        try:
+            model = cls(name=config["name"], dtype=config["dtype"])
+            if config["input_shape"] is not None:
+                model.add(layers.InputLayer(config["input_shape"]))
+            for layer in config["layers"]:
+                model.add(deserialize("layer", layer, where))
+        except TypeError as error:
+            raise ValueError(f"{where}: {error}") from error
+        return model
+
+    def save(self, path):
+        """Writes all of the model to a file, from which load_model goes on as if it never stopped.
+
+        The layers, the weights, the optimizer and its slots, the generator's state, the states of
+        stateful layers and the history of the last fit, in one safetensors file with a checksum;
+        an old file is replaced when the new one is whole.
+
+        Args:
+            path: str or path-like, with whatever suffix.
+
+        Raises:
+            TypeError: an object of a class that is not neuroai_c's own.
+            OSError: the file cannot be written.
+
+        Example:
+            >>> import neuroai_c as ai
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> path = getfixture("tmp_path") / "model.safetensors"
+            >>> model.save(path)
+            >>> ai.load_model(path)
+            <Sequential sequential: 1 layer, 8 weights>
+        """
+        files.write(path, *saving.content(self))
+
+    def save_weights(self, path):
+        """Writes the weights to a safetensors file.
+
+        Args:
+            path: str or path-like, with whatever suffix.
+
+        Raises:
+            ValueError: the model is not built.
+            OSError: the file cannot be written.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.save_weights(getfixture("tmp_path") / "weights.safetensors")
+        """
+        self._need_built("save_weights")
+        files.write(path, saving.named("weights", self._arrays()))
+
+    def load_weights(self, path):
+        """Replaces all weights by those of a file, or none where one does not fit.
+
+        Args:
+            path: of a file that save_weights wrote.
+
+        Raises:
+            ValueError: the model is not built; a damaged file, or one of other weights.
+            FileNotFoundError: no such file.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> path = getfixture("tmp_path") / "weights.safetensors"
+            >>> model.save_weights(path)
+            >>> model.load_weights(path)
+        """
+        self._need_built("load_weights")
+        arrays, _ = files.read(path, "weights")
+        saving.set_arrays(f"load_weights: {path}", "weights", self._arrays(), arrays)
+
+    def _need_built(self, where):
+        if self._input_shape is None:
+            raise ValueError(f"{where}: the model has no weights yet: call build")
+
+    def __getstate__(self):
+        # The network in C is made anew where it is needed.
+        return {**self.__dict__, "_network": None}
+
+    # ---- what it looks like -----------------------------------------------------------
 
     def summary(self, print_fn=None):
         """Prints the layers, the shapes of their outputs and their numbers of weights.
@@ -354,13 +462,13 @@ class Sequential:
         loss = losses.get(loss, "compile", "loss")
         if metrics is not None and not isinstance(metrics, (tuple, list)):
             raise TypeError(f"compile: metrics must be a list, got {metrics!r}")
-        measures = [_metric(metric, self.layers) for metric in metrics or ()]
+        measures = [_metric(metric, self.layers, loss) for metric in metrics or ()]
         names = ["loss"] + [metric.name for metric in measures]
         if len(set(names)) < len(names):
             raise ValueError(f"compile: metrics must have different names, got {names}")
+        self._changed()
         self.optimizer, self.loss, self._metrics = optimizer, loss, measures
         self._compiled = True
-        self._network = None
 
     @property
     def metrics_names(self):
@@ -378,24 +486,35 @@ class Sequential:
         self._need_compiled("metrics_names")
         return ["loss"] + [metric.name for metric in self._metrics]
 
-    def fit(self, x, y, batch_size=None, epochs=1, verbose="auto", *, shuffle=True,
-            initial_epoch=0):
+    def fit(self, x, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None,
+            validation_split=0.0, validation_data=None, shuffle=True, sample_weight=None,
+            initial_epoch=0, steps_per_epoch=None):
         """Trains for a number of epochs.
 
         Args:
-            x: (samples, T, N) numbers or Spikes.
-            y: (samples, ...) targets in the shape of the model's output.
+            x: (samples, T, N) numbers or Spikes; a list of sequences (T, N) of different lengths,
+                which are padded and masked within a batch; or an iterable of batches (x, y) or
+                (x, y, sample_weight), with neither y nor sample_weight given.
+            y: targets in the shape of the model's output, a list where outputs are sequences of
+                different lengths; class numbers for SparseCategoricalCrossentropy.
             batch_size: samples a step.  Default 32.
             epochs: the number of the last epoch.  Default 1.
             verbose: 0 silent, 1 or "auto" a progress bar an epoch, 2 a line an epoch.
+            callbacks: a list of callbacks.Callback.  Default none.
+            validation_split: the part of the samples, the last ones, that is not trained on but
+                measured after every epoch.  Default 0.
+            validation_data: (x, y) or (x, y, sample_weight) to measure instead.  Default None.
             shuffle: a new order of samples every epoch.  Default True.
+            sample_weight: (samples,), by which losses are multiplied.  Default 1.
             initial_epoch: the number to begin with.  Default 0.
+            steps_per_epoch: batches an epoch.  Default all.
 
         Returns:
-            The History: for "loss" and every metric a list, the mean over samples an epoch.
+            The History: for "loss" and every metric a list, the mean over samples an epoch;
+            validated, for "val_loss" and so on too.
 
         Raises:
-            TypeError, ValueError: x or y of another kind or shape, NaN or infinity in them.
+            TypeError, ValueError: data of another kind or shape, NaN or infinity in them.
             RuntimeError: the model is not compiled.
             FloatingPointError: the loss or its gradient became NaN or infinite; the weights are
                 those after the batch before.
@@ -413,27 +532,77 @@ class Sequential:
         epochs = checks.integer("fit", "epochs", epochs, 0)
         initial_epoch = checks.integer("fit", "initial_epoch", initial_epoch, 0)
         verbose = _verbose("fit", verbose)
-        x, y = self._data("fit", x, y)
+        split = checks.number("fit", "validation_split", validation_split, 0, 1)
+        if steps_per_epoch is not None:
+            steps_per_epoch = checks.integer("fit", "steps_per_epoch", steps_per_epoch, 1)
+        if validation_data is not None:
+            validation_data = _pair("fit", "validation_data", validation_data)
+            split = 0.0
+        if y is None and data.is_batches(x):
+            if sample_weight is not None or split:
+                raise ValueError(
+                    "fit: sample_weight and validation_split must not be given beside an "
+                    "iterable of batches"
+                )
+            source = _Stream(x, steps_per_epoch)
+        else:
+            if split:
+                x, y, sample_weight = _sliceable("fit", x, y, sample_weight)
+                (x, y, sample_weight), validation_data = data.split(
+                    "fit", x, y, sample_weight, split
+                )
+            whole = self._data("fit", x, y, sample_weight)
+            self._check_batches("fit", whole[0], batch_size)
+            source = _Arrays(whole, batch_size, steps_per_epoch, shuffle, self._rng)
+        if validation_data is not None:
+            validation_data = self._data("validation", *validation_data)
+            self._check_batches("validation", validation_data[0], batch_size)
 
+        steps = source.steps
+        hooks = CallbackList(
+            "fit", callbacks, self, {"epochs": epochs, "steps": steps, "verbose": verbose}
+        )
+        self.stop_training = False
         self.history = history = History()
-        order = np.arange(len(y), dtype=np.intp)
+        logs = {}
+        hooks.call("on_train_begin", {})
         for epoch in range(initial_epoch, epochs):
-            if shuffle:
-                order = self._rng.permutation(len(y)).astype(np.intp, copy=False)
+            hooks.call("on_epoch_begin", epoch, {})
             title = f"Epoch {epoch + 1}/{epochs}"
-            start = time.perf_counter()
-            values = self._run(x, y, order, batch_size, verbose, title, training=True)
-            history._append(epoch, values, time.perf_counter() - start)
+            with progress.bar(verbose, title, steps) as bar:
+                start = time.perf_counter()
+                measures = _Measures(self)
+                batches = itertools.count()
+                for samples, y, weights, order, size in source.epoch(self):
+                    self._run(samples, y, weights, order, size, title, bar, measures, batches,
+                              training=True, hooks=hooks if hooks.train_batches else None)
+                seconds = time.perf_counter() - start
+                logs = measures.values()
+                if validation_data is not None:
+                    values = self._evaluation(validation_data, batch_size, 0, hooks)
+                    logs.update({f"val_{name}": value for name, value in values.items()})
+                bar.set_postfix_str(progress.text(logs), refresh=True)
+            if verbose == 2:
+                print(f"{title} - {progress.text(logs)}")
+            history._append(epoch, logs, seconds)
+            measured = set(logs)
+            hooks.call("on_epoch_end", epoch, logs)
+            history._add({name: logs[name] for name in logs if name not in measured})
+            if self.stop_training:
+                break
+        hooks.call("on_train_end", logs)
         return history
 
-    def evaluate(self, x, y, batch_size=None, verbose="auto", return_dict=False):
+    def evaluate(self, x, y, batch_size=None, verbose="auto", return_dict=False, *,
+                 sample_weight=None, callbacks=None):
         """The loss and the metrics on data.
 
         Args:
-            x, y: as for fit.
+            x, y: as for fit, but no iterable.
             batch_size: Default 32.  Under "batch" inhibition results depend on it.
             verbose: as for fit.
             return_dict: a dict by name instead of a list.  Default False.
+            sample_weight, callbacks: as for fit.
 
         Returns:
             [loss, metrics...], or the loss alone where there are no metrics.
@@ -448,18 +617,20 @@ class Sequential:
             >>> model.evaluate(x, y, verbose=0, return_dict=True)
             {'loss': 0.5, 'acc': 1.0}
         """
-        return self._evaluate("evaluate", x, y, batch_size, verbose, return_dict)
+        return self._evaluate("evaluate", x, y, batch_size, verbose, return_dict,
+                              sample_weight, callbacks)
 
-    def predict(self, x, batch_size=None, verbose="auto"):
+    def predict(self, x, batch_size=None, verbose="auto", *, callbacks=None):
         """The model's outputs.
 
         Args:
-            x: (samples, T, N) numbers or Spikes.
+            x: (samples, T, N) numbers or Spikes, or a list of sequences of different lengths.
             batch_size: Default 32.  Under "batch" inhibition outputs depend on it.
-            verbose: as for fit.
+            verbose, callbacks: as for fit.
 
         Returns:
-            (samples, ...) outputs in the model's precision.
+            (samples, ...) outputs in the model's precision; a list of arrays (T, ...) where they
+            are sequences of different lengths.
 
         Raises:
             TypeError, ValueError: x of another kind or shape, NaN or infinity in it.
@@ -469,7 +640,7 @@ class Sequential:
             >>> model.predict(np.zeros((1, 5, 3)), verbose=0)
             array([[0., 0.]], dtype=float32)
         """
-        return self._predict("predict", x, batch_size, verbose)
+        return self._predict("predict", x, batch_size, verbose, callbacks)
 
     def predict_on_batch(self, x):
         """The outputs for x as one batch.
@@ -490,11 +661,11 @@ class Sequential:
         """
         return self._predict("predict_on_batch", x, _length("predict_on_batch", x), 0)
 
-    def train_on_batch(self, x, y):
+    def train_on_batch(self, x, y, sample_weight=None):
         """One step on x and y as one batch.
 
         Args:
-            x, y: as for fit.
+            x, y, sample_weight: as for fit.
 
         Returns:
             [loss, metrics...] before the step, or the loss alone where there are no metrics.
@@ -509,9 +680,11 @@ class Sequential:
             [0.5, 1.0]
         """
         self._need_compiled("train_on_batch")
-        x, y = self._data("train_on_batch", x, y)
-        order = np.arange(len(y), dtype=np.intp)
-        return _as_list(self._run(x, y, order, len(y), 0, "Batch 1", training=True))
+        samples, y, weights = self._data("train_on_batch", x, y, sample_weight)
+        measures = _Measures(self)
+        self._run(samples, y, weights, np.arange(samples.count, dtype=np.intp), samples.count,
+                  "Batch 1", progress.bar(0, "", 1), measures, training=True)
+        return _as_list(measures.values())
 
     def test_on_batch(self, x, y):
         """The loss and the metrics of x and y as one batch.
@@ -541,26 +714,59 @@ class Sequential:
                 f"{where}: the model is not compiled, or was changed since: call compile first"
             )
 
-    def _evaluate(self, where, x, y, batch_size, verbose, return_dict):
+    def _check_batches(self, where, samples, batch_size):
+        """ValueError where a stateful layer would meet a smaller batch."""
+        stateful = any(getattr(layer, "stateful", False) for layer in self.layers)
+        batch_size = min(batch_size, samples.count)
+        if stateful and batch_size and samples.count % batch_size:
+            raise ValueError(
+                f"{where}: x must have whole batches of {batch_size} samples, as a layer is "
+                f"stateful, got {samples.count}"
+            )
+
+    def _evaluate(self, where, x, y, batch_size, verbose, return_dict, weights=None,
+                  callbacks=None):
         self._need_compiled(where)
         batch_size = _batch_size(where, batch_size)
         verbose = _verbose(where, verbose)
-        x, y = self._data(where, x, y)
-        order = np.arange(len(y), dtype=np.intp)
-        values = self._run(x, y, order, batch_size, verbose, "Test")
+        evaluated = self._data(where, x, y, weights)
+        self._check_batches(where, evaluated[0], batch_size)
+        hooks = CallbackList(where, callbacks, self, {"verbose": verbose})
+        values = self._evaluation(evaluated, batch_size, verbose, hooks)
         return values if return_dict else _as_list(values)
 
-    def _predict(self, where, x, batch_size, verbose):
+    def _evaluation(self, evaluated, batch_size, verbose, hooks):
+        """Loss and metrics by name."""
+        samples, y, weights = evaluated
+        measures = _Measures(self)
+        hooks.call("on_test_begin", {})
+        with progress.bar(verbose, "Test", -(-samples.count // batch_size)) as bar:
+            self._run(samples, y, weights, np.arange(samples.count, dtype=np.intp), batch_size,
+                      "Test", bar, measures, hooks=hooks if hooks.test_batches else None)
+        values = measures.values()
+        if verbose == 2:
+            print(f"Test - {progress.text(values)}")
+        hooks.call("on_test_end", values)
+        return values
+
+    def _predict(self, where, x, batch_size, verbose, callbacks=None):
         batch_size = _batch_size(where, batch_size)
         verbose = _verbose(where, verbose)
-        x = self._input(where, x)
-        samples, steps, inputs = x[0]
-        output = np.empty((samples, *self._shape(steps, inputs)), self.dtype)
+        samples = self._input(where, x)
+        self._check_batches(where, samples, batch_size)
+        hooks = CallbackList(where, callbacks, self, {"verbose": verbose})
+        shape = self._shape(samples.steps, samples.inputs)
+        ragged = samples.lengths is not None and len(shape) == 2
+        shape = (samples.starts[-1], shape[1]) if ragged else (samples.count, *shape)
+        output = np.empty(shape, self.dtype)
+        hooks.call("on_predict_begin", {})
         if output.size:
-            order = np.arange(samples, dtype=np.intp)
-            flat = output.reshape(samples, -1)
-            self._run(x, None, order, batch_size, verbose, "Predict", output=flat)
-        return output
+            with progress.bar(verbose, "Predict", -(-samples.count // batch_size)) as bar:
+                self._run(samples, None, None, np.arange(samples.count, dtype=np.intp), batch_size,
+                          "Predict", bar, _Measures(self), output=output.reshape(-1, shape[-1]),
+                          hooks=hooks if hooks.predict_batches else None)
+        hooks.call("on_predict_end", {})
+        return np.split(output, samples.starts[1:-1]) if ragged else output
 
     def _shape(self, steps, inputs):
         """The shape of a sample's output for a sample of that shape."""
@@ -570,127 +776,225 @@ class Sequential:
         return shape
 
     def _input(self, where, x):
-        """(samples, steps, inputs), and x for C."""
-        if not self.layers:
-            raise ValueError(f"{where}: the model has no layers")
-        if not isinstance(x, Spikes):
-            x = checks.numeric(where, "x", x)
-        if x.ndim != 3 or x.shape[2] == 0:
-            raise ValueError(
-                f"{where}: x must have the axes (samples, steps, inputs), got shape {x.shape}"
-            )
-        shape = x.shape
+        """x checked and laid out for C."""
+        if not any(isinstance(layer, (layers.SNU, layers.Dense)) for layer in self.layers):
+            raise ValueError(f"{where}: the model has no layers with weights")
+        samples = data.Samples(where, x, self)
         wanted_steps, wanted_inputs = self._input_shape or (None, None)
-        if wanted_inputs not in (None, shape[2]):
+        if wanted_inputs not in (None, samples.inputs):
             raise ValueError(
-                f"{where}: x must have {wanted_inputs} inputs as the model has, got {shape[2]}"
+                f"{where}: x must have {wanted_inputs} inputs as the model has, "
+                f"got {samples.inputs}"
             )
-        if wanted_steps not in (None, shape[1]):
+        if wanted_steps is not None and (samples.lengths is not None
+                                         or samples.steps != wanted_steps):
+            got = samples.steps if samples.lengths is None else "different numbers"
             raise ValueError(
-                f"{where}: x must have {wanted_steps} steps as the InputLayer says, "
-                f"got {shape[1]}"
+                f"{where}: x must have {wanted_steps} steps as the InputLayer says, got {got}"
             )
-        if shape[1] == 0 and len(self._shape(*shape[1:])) == 1:
-            raise ValueError(f"{where}: x must have at least one step, got shape {shape}")
-        if not isinstance(x, Spikes):
-            checks.finite(where, "x", x)
-            x = _pack(x)
-        x = ops._input(where, x, self.dtype)
-        if isinstance(x, np.ndarray):
-            checks.finite(where, f"x in {self.dtype}", x)
-        return shape, x
+        if samples.steps == 0 and len(self._shape(samples.steps, samples.inputs)) == 1:
+            raise ValueError(f"{where}: x must have at least one step, got none")
+        if any(isinstance(layer, layers.GlobalAveragePooling1D) for layer in self.layers):
+            samples.check_steps(where)
+        return samples
 
-    def _data(self, where, x, y):
-        """The input, and y for C."""
-        x = self._input(where, x)
-        samples, steps, inputs = x[0]
-        wanted = (samples, *self._shape(steps, inputs))
-        y = checks.numeric(where, "y", y)
-        if y.shape != wanted:
-            hint = "" if y.ndim != 1 else ", utils.to_categorical makes rows of class numbers"
-            raise ValueError(
-                f"{where}: y must have the shape of the model's output, {wanted}, "
-                f"got {y.shape}{hint}"
-            )
-        if samples == 0 or steps == 0:
-            raise ValueError(f"{where}: x must have at least one sample and step, got none")
-        checks.finite(where, "y", y)
-        y = checks.real(where, "y", y, self.dtype)
-        checks.finite(where, f"y in {self.dtype}", y)
-        accuracy = any(isinstance(metric, metrics.Accuracy) for metric in self._metrics)
-        if accuracy and wanted[-1] == 1:
-            raise ValueError(f"{where}: acc compares argmaxes, which one output does not have")
-        return x, y.reshape(samples, -1)
-
-    def _prepare(self):
-        """The network in C, with fresh slots where the model is compiled."""
-        if self._network is not None:
-            return
-        counted = []
-        if self._compiled:
-            counted = [m.layer for m in self._metrics if isinstance(m, metrics.SpikeCount)]
-        self._counted = [layer for layer in self.layers if layer in counted]
-        optimizer = self.optimizer if self._compiled else None
-        specs = tuple(layer._core_spec(layer in counted, optimizer) for layer in self.layers)
-        self._network = ops._KERNELS[self.dtype].network_new(specs)
-        self._steps_made = 0
-
-    def _run(self, x, y, order, batch_size, verbose, title, *, training=False, output=None):
-        """Runs the batches of `order` through C and returns what compile asked for."""
-        (_, steps, inputs), x = x
-        if self._input_shape is None:
-            self._build_layers(inputs)
-        self._prepare()
-        network, run = self._network, ops._KERNELS[self.dtype].network_run
-        sums = np.zeros(2 + len(self._counted))
-        done = 0
-        with _progress(verbose, title, -(-len(order) // batch_size)) as bar:
-            while done < len(order):
-                optimizer = self.optimizer._spec() if training else None
-                count, diverged = run(
-                    network, x, y, output, order, done, batch_size, optimizer,
-                    self._steps_made, sums, _SECONDS,
+    def _data(self, where, x, y, weights=None):
+        """The input, the targets and the weights of samples for C."""
+        samples = self._input(where, x)
+        y = data.targets(where, y, samples, self)
+        one = self._shape(samples.steps, samples.inputs)[-1] == 1
+        if one and self.loss.name != "binary_crossentropy":
+            if any(isinstance(metric, metrics.Accuracy) for metric in self._metrics):
+                raise ValueError(
+                    f"{where}: acc compares argmaxes, which one output does not have, unless the "
+                    "loss is binary_crossentropy"
                 )
-                batches = -(-count // batch_size)
-                done += count
-                self._steps_made += batches if training else 0
-                if y is not None and done:
-                    values = self._values(sums, done, self._shape(steps, inputs))
-                    bar.set_postfix_str(_text(values), refresh=False)
-                bar.update(batches)
-                if diverged:
-                    raise FloatingPointError(
-                        f"{title}, batch {done // batch_size + 1}: the loss is no longer finite, "
-                        "or its gradient; the weights are those after the batch before"
-                    )
-        if y is None:
-            return {}
-        if verbose == 2:
-            print(f"{title} - {_text(values)}")
+        return samples, y, data.sample_weights(where, weights, samples.count)
+
+    def _core_layers(self):
+        """The layers that C knows, each with the numbers a step that it is fed."""
+        inputs = self._input_shape[1]
+        for layer in self.layers:
+            if not isinstance(layer, layers.Masking):
+                yield layer, inputs
+            inputs = getattr(layer, "units", inputs)
+
+    def _make_slots(self):
+        """What the optimizer keeps of every array that C trains; it begins anew."""
+        optimizer = self.optimizer if self._compiled else None
+        self._steps_made = 0
+        self._slots = [
+            tuple(None if optimizer is None or array is None else optimizer._slots(array)
+                  for array in layer._raw())
+            for layer, _ in self._core_layers()
+        ]
+
+    def _prepare(self, batch_size):
+        """The network in C, with fresh slots where the model was compiled since."""
+        stateful = [layer for layer in self.layers if getattr(layer, "stateful", False)]
+        states = [layer._state_for(batch_size, "a batch") for layer in stateful]
+        if self._network is not None and all(a is b for a, b in zip(states, self._states)):
+            return
+        if self._slots is None:
+            self._make_slots()
+        counted = _counted(self)
+        specs = tuple(
+            layer._core_spec(layer in counted, slots, inputs)
+            for (layer, inputs), slots in zip(self._core_layers(), self._slots)
+        )
+        self._network, self._states = ops._KERNELS[self.dtype].network_new(specs), states
+
+    def _run(self, samples, y, weights, order, batch_size, title, bar, measures, batches=None, *,
+             training=False, output=None, hooks=None):
+        """Runs the batches of `order` through C, which adds up what is measured.
+
+        `hooks`, where given, are called for every batch, whose numbers `batches` counts.
+        """
+        if self._input_shape is None:
+            self._build_layers(samples.inputs)
+        self._prepare(min(batch_size, len(order)))
+        run = ops._KERNELS[self.dtype].network_run
+        noisy = training and any(isinstance(layer, layers.Dropout) for layer in self.layers)
+        key = int(self._rng.integers(2**64, dtype=np.uint64)) if noisy else 0
+        kind = "train" if training else "predict" if y is None else "test"
+        batches = itertools.count() if batches is None else batches
+        rates = None
+        if training:
+            rates = self.optimizer._rates(self._steps_made, -(-len(order) // batch_size))
+        done = batches_done = 0
+        while done < len(order):
+            if hooks:
+                number = next(batches)
+                hooks.call(f"on_{kind}_batch_begin", number, {})
+            count, diverged = run(
+                self._network, samples.x, samples.starts, samples.mask, y, output, weights, order,
+                done, batch_size, self.optimizer._spec() if training else None,
+                None if rates is None else rates[batches_done:], self._steps_made,
+                self.loss._spec() if y is not None else (0, False), measures.squares, key,
+                measures.sums, 0.0 if hooks else _SECONDS,
+            )
+            new = -(-count // batch_size)
+            done += count
+            batches_done += new
+            measures.samples += count
+            self._steps_made += new if training else 0
+            if y is not None and measures.samples and (bar.shown or hooks):
+                values = measures.values()
+                bar.set_postfix_str(progress.text(values), refresh=False)
+            bar.update(new)
+            if diverged:
+                raise FloatingPointError(
+                    f"{title}, batch {batches_done + 1}: the loss is no longer finite, "
+                    "or its gradient; the weights are those after the batch before"
+                )
+            if hooks:
+                hooks.call(f"on_{kind}_batch_end", number, values if y is not None else {})
+
+
+class _Measures:
+    """What C adds up over batches: losses, and what the model's metrics are told from."""
+
+    def __init__(self, model):
+        self._model = model
+        self._counted = _counted(model)
+        of_model = model._metrics if model._compiled else []
+        self.squares = any(isinstance(metric, metrics.MeanSquaredError) for metric in of_model)
+        self.sums = np.zeros(3 + len(self._counted))
+        self.samples = 0
+
+    def values(self):
+        """Loss and metrics by name: the means over samples."""
+        loss, correct, squares, *spikes = (self.sums / max(self.samples, 1)).tolist()
+        values = {"loss": loss}
+        for metric in self._model._metrics:
+            if isinstance(metric, metrics.SpikeCount):
+                values[metric.name] = spikes[self._counted.index(metric.layer)]
+            else:
+                values[metric.name] = correct if isinstance(metric, metrics.Accuracy) else squares
         return values
 
-    def _values(self, sums, samples, shape):
-        """Loss and metrics from C's sums; `shape` is that of a sample's output."""
-        values = {"loss": sums[0] / samples}
-        for metric in self._metrics:
-            if isinstance(metric, metrics.SpikeCount):
-                total = sums[2 + self._counted.index(metric.layer)] / samples
-            elif isinstance(metric, metrics.Accuracy):
-                total = sums[1] / (samples * (shape[0] if len(shape) == 2 else 1))
-            else:
-                total = sums[0] / samples
-            values[metric.name] = total
-        return {name: float(value) for name, value in values.items()}
+
+class _Arrays:
+    """Samples that are all there, in a new order every epoch where shuffled."""
+
+    def __init__(self, whole, batch_size, steps, shuffle, rng):
+        self._whole, self._batch_size, self._shuffle, self._rng = whole, batch_size, shuffle, rng
+        count = whole[0].count
+        most = -(-count // batch_size)
+        if steps is not None and steps > most:
+            raise ValueError(
+                f"fit: steps_per_epoch must be at most the {most} batches that there are, "
+                f"got {steps}"
+            )
+        self.steps = most if steps is None else steps
+        self._order = np.arange(count, dtype=np.intp)
+
+    def epoch(self, model):
+        if self._shuffle:
+            self._order = self._rng.permutation(len(self._order)).astype(np.intp, copy=False)
+        yield (*self._whole, self._order[: self.steps * self._batch_size], self._batch_size)
+
+
+class _Stream:
+    """An iterable of batches: from its beginning every epoch, or where steps are given, on and on."""
+
+    def __init__(self, batches, steps):
+        self._batches, self.steps = batches, steps
+        self._rest = iter(())
+
+    def epoch(self, model):
+        count = 0
+        while self.steps is None or count < self.steps:
+            batch = next(self._rest, None)
+            if batch is None:
+                if self.steps is None and count:
+                    return
+                self._rest = iter(self._batches)
+                batch = next(self._rest, None)
+            if batch is None:
+                raise ValueError(
+                    f"fit: x must give batches for every epoch, but ended after {count} of this one"
+                )
+            count += 1
+            samples, y, weights = model._data("fit", *_pair("fit", "a batch of x", batch))
+            order = np.arange(samples.count, dtype=np.intp)
+            yield samples, y, weights, order, samples.count
+
+
+def _pair(where, argument, value):
+    """(x, y) or (x, y, sample_weight)."""
+    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
+        raise TypeError(f"{where}: {argument} must be (x, y) or (x, y, sample_weight)")
+    return value
+
+
+def _sliceable(where, x, y, weights):
+    """Arrays of what is not a list, an array or Spikes, so that a part can be taken."""
+    kept = (list, tuple, np.ndarray, data.Spikes)
+    return tuple(
+        value if value is None or isinstance(value, kept) else checks.numeric(where, name, value)
+        for name, value in (("x", x), ("y", y), ("sample_weight", weights))
+    )
+
+
+def _counted(model):
+    """The layers whose output is added up."""
+    if not model._compiled:
+        return []
+    wanted = [m.layer for m in model._metrics if isinstance(m, metrics.SpikeCount)]
+    return [layer for layer in model.layers if layer in wanted]
 
 
 def _count(number, noun):
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _metric(metric, model_layers):
+def _metric(metric, model_layers, loss):
     metric = metrics.get(metric, "compile", "metrics")
     if isinstance(metric, metrics.SpikeCount) and metric.layer not in model_layers:
         raise ValueError(f"compile: {metric.layer!r} of metrics is not a layer of this model")
+    if isinstance(metric, metrics.MeanSquaredError) and loss._spec()[0] == 3:
+        raise ValueError(f"compile: {metric.name!r} of metrics needs targets that are not classes")
     return metric
 
 
@@ -715,50 +1019,3 @@ def _verbose(where, verbose):
 def _as_list(values):
     values = list(values.values())
     return values if len(values) > 1 else values[0]
-
-
-def _text(values):
-    return " - ".join(f"{name}: {value:.4f}" for name, value in values.items())
-
-
-class _Silent:
-    """What stands for a bar that is not shown: tqdm's own takes a tenth of a small batch's time."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-    def set_postfix_str(self, text, refresh):
-        pass
-
-    def update(self, batches):
-        pass
-
-
-def _progress(verbose, title, batches):
-    if verbose != 1:
-        return _Silent()
-    return tqdm(
-        total=batches,
-        desc=title,
-        unit="batch",
-        file=sys.stdout,
-        dynamic_ncols=True,
-        # A log is no place for a moving bar: there, a line every few seconds.
-        mininterval=0.1 if sys.stdout.isatty() else 5,
-    )
-
-
-def _pack(x):
-    """Spikes of an array that holds 0 and 1 and few enough ones; else the array."""
-    head = x[:64]
-    if head.size and not ((head == 0) | (head == 1)).all():
-        return x
-    if x.size == 0 or np.count_nonzero(head) > _DENSE * head.size:
-        return x
-    try:
-        return Spikes.from_dense(x)
-    except ValueError:
-        return x

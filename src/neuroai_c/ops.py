@@ -60,8 +60,29 @@ def _input(where, x, dtype):
     return checks.real(where, "x", x, dtype)
 
 
+def _mask(where, mask):
+    """A mask (samples, steps) of bool as the kernels take it, or None."""
+    if mask is None:
+        return None
+    mask = checks.numeric(where, "mask", mask)
+    if mask.dtype != np.bool_ or mask.ndim != 2:
+        raise ValueError(
+            f"{where}: mask must be an array (samples, steps) of bool, "
+            f"got {mask.dtype} of shape {mask.shape}"
+        )
+    return np.ascontiguousarray(mask).view(np.uint8)
+
+
+def _counting(where, x, mask, dtype):
+    """x as the kernels take it, with zeros where no step counts: nothing depends on what is there."""
+    x = _input(where, x, dtype)
+    if mask is not None and isinstance(x, np.ndarray) and x.shape[:2] == np.shape(mask):
+        x = np.where(np.asarray(mask)[..., None], x, dtype.type(0))
+    return x
+
+
 def _unit(where, kernel, bias, recurrent_kernel, decay, activation, g, lateral_inhibition,
-          initial_state):
+          initial_state, mask, go_backwards):
     """What snu_forward and snu_backward share, as the kernels take it."""
     dtype = checks.precision(where, "kernel", kernel)
     kernel = checks.real(where, "kernel", kernel, dtype)
@@ -92,6 +113,8 @@ def _unit(where, kernel, bias, recurrent_kernel, decay, activation, g, lateral_i
         h._spec(),
         g._spec(),
         _INHIBITION[_inhibition(where, lateral_inhibition)],
+        _mask(where, mask),
+        bool(go_backwards),
     )
 
 
@@ -119,7 +142,8 @@ def matmul(x, kernel):
 
 
 def snu_forward(x, kernel, bias, recurrent_kernel=None, *, decay=0.8, activation="step_function",
-                g="identity", lateral_inhibition=False, initial_state=None):
+                g="identity", lateral_inhibition=False, initial_state=None, mask=None,
+                go_backwards=False):
     """A layer of spiking neural units over time.
 
     a_t = x_t W + y_{t-1} R + d V_{t-1} r_{t-1},  V_t = g(a_t),  y_t = h(V_t - b), with the
@@ -136,6 +160,10 @@ def snu_forward(x, kernel, bias, recurrent_kernel=None, *, decay=0.8, activation
         lateral_inhibition: False, True or "batch" (the maximum over all units of all samples:
             a sample's result depends on its batch), "sample" (over its own units).
         initial_state: (y_0, V_0), each (B, M).  Default zeros.
+        mask: (B, T) bool, true where a step counts.  A step that does not keeps the state and
+            repeats the output before it (zeros before the first).  Default None: all count.
+        go_backwards: whether the last step of x comes first; then y and V are in the order of
+            processing, x and mask in that of the input.  Default False.
 
     Returns:
         y, V: outputs and membrane potentials (B, T, M).
@@ -153,19 +181,21 @@ def snu_forward(x, kernel, bias, recurrent_kernel=None, *, decay=0.8, activation
         (array([0., 1., 0., 1.]), array([0.6, 1.2, 0.6, 1.2]))
     """
     dtype, unit = _unit("snu_forward", kernel, bias, recurrent_kernel, decay, activation, g,
-                        lateral_inhibition, initial_state)
-    return _KERNELS[dtype].snu_forward(_input("snu_forward", x, dtype), *unit)
+                        lateral_inhibition, initial_state, mask, go_backwards)
+    return _KERNELS[dtype].snu_forward(_counting("snu_forward", x, mask, dtype), *unit)
 
 
 def snu_backward(dy, x, kernel, bias, recurrent_kernel=None, *, y, V, dy_state=None,
-                 dV_state=None, decay=0.8, activation="step_function", g="identity",
-                 lateral_inhibition=False, initial_state=None):
+                 dV_state=None, reset_gradient=True, decay=0.8, activation="step_function",
+                 g="identity", lateral_inhibition=False, initial_state=None, mask=None,
+                 go_backwards=False):
     """The gradients of a layer by backpropagation through time.
 
     With D_t = dL/da_t, going back from t = T:
     dL/dy_t = dy_t + D_{t+1} R^T - d V_t D_{t+1},  dL/dV_t = dL/dy_t h'(V_t - b) + d r_t D_{t+1},
     D_t = dL/dV_t g'(a_t).  The gradient passes through the reset gate; inhibited, through the
-    maximum, in equal shares to all entries that attain it.
+    maximum, in equal shares to all entries that attain it.  At a step that a mask leaves out
+    D_t = 0, and its dy_t counts for the output that it repeats.
 
     Args:
         dy: (B, T, M), the loss's gradient by y.
@@ -173,6 +203,7 @@ def snu_backward(dy, x, kernel, bias, recurrent_kernel=None, *, y, V, dy_state=N
         y, V: what it returned.
         dy_state, dV_state: (B, M), the loss's gradient by the states after the last step.
             Default zeros.
+        reset_gradient: whether the gradient passes through the reset gate.  Default True.
 
     Returns:
         Gradients (x, kernel, bias, recurrent_kernel, decay, initial_state), each in the shape of
@@ -193,15 +224,16 @@ def snu_backward(dy, x, kernel, bias, recurrent_kernel=None, *, y, V, dy_state=N
     """
     where = "snu_backward"
     dtype, unit = _unit(where, kernel, bias, recurrent_kernel, decay, activation, g,
-                        lateral_inhibition, initial_state)
+                        lateral_inhibition, initial_state, mask, go_backwards)
     dx, dW, db, dR, dd, dy_0, dV_0 = _KERNELS[dtype].snu_backward(
         checks.real(where, "dy", dy, dtype),
         None if dy_state is None else checks.real(where, "dy_state", dy_state, dtype),
         None if dV_state is None else checks.real(where, "dV_state", dV_state, dtype),
-        _input(where, x, dtype),
+        _counting(where, x, mask, dtype),
         checks.real(where, "y", y, dtype),
         checks.real(where, "V", V, dtype),
         *unit,
+        bool(reset_gradient),
     )
     return Gradients(
         x=dx,
@@ -213,32 +245,47 @@ def snu_backward(dy, x, kernel, bias, recurrent_kernel=None, *, y, V, dy_state=N
     )
 
 
-def average_forward(x):
-    """The mean over time.
+def average_forward(x, mask=None):
+    """The mean over time, over the steps that count.
 
     Args:
         x: (B, T, N), float32 or float64, T at least 1.
+        mask: (B, T) bool, true where a step counts, of each sample at least one.  Default None:
+            all count.
 
     Returns:
         (B, N).
 
     Raises:
-        TypeError, ValueError: another dtype or shape.
+        TypeError, ValueError: another dtype or shape; a sample of which no step counts.
 
     Example:
         >>> average_forward(np.array([[[0.0], [1.0]]]))
         array([[0.5]])
     """
     dtype = checks.precision("average_forward", "x", x)
-    return _KERNELS[dtype].average_forward(checks.real("average_forward", "x", x, dtype))
+    return _KERNELS[dtype].average_forward(
+        checks.real("average_forward", "x", x, dtype), _some_steps("average_forward", mask)
+    )
 
 
-def average_backward(dy, T):
-    """The gradient of the mean over time: dx_t = dy / T.
+def _some_steps(where, mask):
+    """A mask of which every sample has a step that counts."""
+    mask = _mask(where, mask)
+    if mask is not None and not mask.any(axis=1).all():
+        sample = int(np.argmin(mask.any(axis=1)))
+        raise ValueError(f"{where}: mask must have a step that counts in every sample, "
+                         f"sample {sample} has none")
+    return mask
+
+
+def average_backward(dy, T, mask=None):
+    """The gradient of the mean over time: dx_t = dy / T, or dy / n at the n steps that count.
 
     Args:
         dy: (B, N), float32 or float64, the loss's gradient by the mean.
         T: time steps, at least 1.
+        mask: as average_forward was given it.
 
     Returns:
         (B, T, N).
@@ -253,7 +300,9 @@ def average_backward(dy, T):
     """
     dtype = checks.precision("average_backward", "dy", dy)
     T = checks.integer("average_backward", "T", T, 1, np.iinfo(np.intp).max)
-    return _KERNELS[dtype].average_backward(checks.real("average_backward", "dy", dy, dtype), T)
+    return _KERNELS[dtype].average_backward(
+        checks.real("average_backward", "dy", dy, dtype), T, _some_steps("average_backward", mask)
+    )
 
 
 def _outputs(where, y, target):

@@ -1,0 +1,40 @@
+"""What training measured."""
+
+
+class History:
+    """What fit measured.
+
+    Attributes:
+        epoch: the numbers of the epochs, from 0.
+        history: for each measure the list of its values, one an epoch.
+        seconds: how long each epoch took, without its validation.
+
+    Example:
+        >>> import neuroai_c as ai, numpy as np
+        >>> model = ai.Sequential([ai.layers.InputLayer([None, 3]), ai.layers.SNU(2)], seed=0)
+        >>> model.compile(metrics=["acc"])
+        >>> history = model.fit(np.ones((8, 5, 3)), np.ones((8, 2)), epochs=3, verbose=0)
+        >>> history
+        <History of 3 epochs: loss, acc>
+        >>> history.epoch, list(history.history)
+        ([0, 1, 2], ['loss', 'acc'])
+    """
+
+    def __init__(self):
+        self.epoch = []
+        self.history = {}
+        self.seconds = []
+
+    def __repr__(self):
+        measures = ": " + ", ".join(self.history) if self.history else ""
+        count = len(self.epoch)
+        return f"<History of {count} {'epoch' if count == 1 else 'epochs'}{measures}>"
+
+    def _append(self, epoch, values, seconds):
+        self.epoch.append(epoch)
+        self.seconds.append(seconds)
+        self._add(values)
+
+    def _add(self, values):
+        for name, value in values.items():
+            self.history.setdefault(name, []).append(value)

@@ -1,0 +1,204 @@
+"""What layers have in common."""
+
+import numpy as np
+
+from .. import checks
+from ..memory import aligned_rows, aligned_zeros
+from ..shown import Shown
+
+
+class Layer(Shown):
+    """What every layer has: a name, weights once it is built, an output shape.
+
+    Attributes:
+        name: unique within a model.
+        built: whether the weights are there.
+        weights: fresh copies of them, in the toolkit's order.
+
+    Example:
+        >>> from neuroai_c.layers import SNU
+        >>> isinstance(SNU(2), Layer)
+        True
+    """
+
+    # Two layers of the same arguments are two layers.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __init__(self, name=None):
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__}: name must be a string, got {name!r}")
+        self.name = name
+        self.built = False
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.name or ''}".rstrip() + ">"
+
+    @property
+    def weights(self):
+        """Copies of the weights, in the toolkit's order; none before the layer is built.
+
+        Example:
+            >>> from neuroai_c.layers import SNU
+            >>> layer = SNU(2, recurrent=True)
+            >>> y = layer(np.ones((1, 3, 4)))
+            >>> [weight.shape for weight in layer.weights]
+            [(4, 2), (2, 2), (2,)]
+        """
+        return self.get_weights()
+
+    def get_weights(self):
+        """Copies of the weights, a list of arrays in the order of `weights`.
+
+        Example:
+            >>> from neuroai_c.layers import SNU
+            >>> SNU(2).get_weights()
+            []
+        """
+        return [weight.copy() for weight in self._arrays()]
+
+    def set_weights(self, weights):
+        """Replaces the weights, all or none of them.
+
+        Args:
+            weights: a list of arrays in the order and the shapes of get_weights.
+
+        Raises:
+            ValueError: the layer is not built, or another number or shape of arrays.
+            TypeError: not arrays of real numbers.
+
+        Example:
+            >>> from neuroai_c.layers import SNU
+            >>> layer = SNU(1)
+            >>> y = layer(np.ones((1, 3, 2)))
+            >>> layer.set_weights([[[0.5], [0.25]], [2.0]])
+            >>> layer.weights[1]
+            array([2.], dtype=float32)
+        """
+        if not self.built:
+            raise ValueError(f"set_weights: {self!r} has no weights yet: build it first")
+        _set_arrays("set_weights", self._arrays(), weights)
+
+    def count_params(self):
+        """The number of weights, each entry counted; 0 before the layer is built.
+
+        Example:
+            >>> from neuroai_c.layers import Dropout
+            >>> Dropout(0.5).count_params()
+            0
+        """
+        return sum(weight.size for weight in self._arrays())
+
+    def __getstate__(self):
+        return self.__dict__
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        for name in self._trained:
+            if (array := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _aligned(array))
+
+    # The names of the arrays that C trains, in the order of `weights`.
+    _trained = ()
+
+    def _raw(self):
+        """The arrays that C trains: what _arrays shows may be parts of them."""
+        return [getattr(self, name) for name in self._trained]
+
+    def _arrays(self):
+        """The weights that there are."""
+        return [self._shown(array) for array in self._raw() if array is not None]
+
+    def _shown(self, array):
+        """What of an array, or of an optimizer's slot for it, is weights."""
+        return array if array.ndim == 1 else array[:, : self.units]
+
+    def _output_shape(self, input_shape):
+        """(T, M) or (M,) for an input of (T, N) or (N,); ValueError where it does not fit."""
+        raise NotImplementedError
+
+    def _build(self, input_shape, rng, dtype):
+        """Makes the weights."""
+        self.built = True
+
+    def _core_spec(self, counted, slots, inputs):
+        """The layer as csrc/python/py_network.c takes it; slots are pairs, one for each of _raw."""
+        raise NotImplementedError
+
+
+def _set_arrays(where, arrays, weights):
+    """Copies `weights` into `arrays`, all or none of them."""
+    if not isinstance(weights, (list, tuple)):
+        raise TypeError(f"{where}: weights must be a list of arrays, got {weights!r}")
+    if len(weights) != len(arrays):
+        raise ValueError(f"{where}: weights must be {len(arrays)} arrays, got {len(weights)}")
+    converted = []
+    for i, (array, weight) in enumerate(zip(arrays, weights)):
+        converted.append(checks.real(where, f"weights[{i}]", weight, array.dtype))
+        if converted[-1].shape != array.shape:
+            raise ValueError(
+                f"{where}: weights[{i}] must have shape {array.shape}, "
+                f"got {converted[-1].shape}"
+            )
+    for array, weight in zip(arrays, converted):
+        array[...] = weight
+
+
+def _drawn(where, name, initializer, shape, rng, dtype):
+    """A weight's first numbers, in an array that C can work on."""
+    weight = np.array(initializer(shape, rng), dtype=dtype, order="C")
+    if weight.shape != shape:
+        raise ValueError(
+            f"{where}: {name} must have shape {shape}, "
+            f"got {weight.shape} from {type(initializer).__name__}"
+        )
+    return weight
+
+
+def _as_rows(kernel):
+    """A kernel in rows of whole cache lines, as C wants them; what fills them up is C's own."""
+    rows = aligned_rows(*kernel.shape, kernel.dtype)
+    rows[:, : kernel.shape[1]] = kernel
+    return rows
+
+
+def _aligned(array):
+    """A copy that begins on a cache line."""
+    copy = aligned_zeros(array.shape, array.dtype)
+    copy[...] = array
+    return copy
+
+
+def _need_sequence(layer, input_shape):
+    if len(input_shape) != 2:
+        raise ValueError(
+            f"{layer!r} needs a sequence (steps, inputs), but is fed the shape {input_shape}: "
+            "the layer before it needs return_sequences=True"
+        )
+
+
+class InputLayer(Layer):
+    """The shape of what a model is fed; it does not count in `model.layers`.
+
+    Args:
+        input_shape: [steps or None, inputs], without the axis of samples.
+        name: Default None.
+
+    Raises:
+        TypeError, ValueError: another shape.
+
+    Example:
+        >>> InputLayer(input_shape=[None, 28 * 28]).input_shape
+        (None, 784)
+    """
+
+    def __init__(self, input_shape, name=None):
+        super().__init__(name)
+        if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 2:
+            raise ValueError(
+                f"InputLayer: input_shape must be [steps or None, inputs], got {input_shape!r}"
+            )
+        steps, inputs = input_shape
+        if steps is not None:
+            steps = checks.integer("InputLayer", "input_shape[0]", steps, 1)
+        self.input_shape = (steps, checks.integer("InputLayer", "input_shape[1]", inputs, 1))

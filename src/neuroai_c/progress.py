@@ -1,0 +1,47 @@
+"""What a run shows while it lasts."""
+
+import sys
+
+from tqdm import tqdm
+
+
+class _Silent:
+    """What stands for a bar that is not shown: tqdm's own takes a tenth of a small batch's time."""
+
+    shown = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def set_postfix_str(self, text, refresh):
+        pass
+
+    def update(self, batches):
+        pass
+
+
+class _Bar(tqdm):
+    shown = True
+
+
+def bar(verbose, title, batches):
+    """A progress bar, where verbose is 1; batches may be None: not known before."""
+    if verbose != 1:
+        return _Silent()
+    return _Bar(
+        total=batches,
+        desc=title,
+        unit="batch",
+        file=sys.stdout,
+        dynamic_ncols=True,
+        # A log is no place for a moving bar: there, a line every few seconds.
+        mininterval=0.1 if sys.stdout.isatty() else 5,
+    )
+
+
+def text(values):
+    """Measures and their values in a line."""
+    return " - ".join(f"{name}: {value:.4f}" for name, value in values.items())
