@@ -41,7 +41,7 @@ def binary_crossentropy(y, target, from_logits=False):
         gradient = sigmoid(y) - target
     else:
         p, passes = _clip(y)
-        loss = -target * np.log(p) - (1 - target) * np.log(1 - p)
+        loss = -(target * np.log(p) + (1 - target) * np.log(1 - p))
         gradient = passes * ((1 - target) / (1 - p) - target / p)
     return loss.mean(axis=-1), gradient / y.shape[-1]
 
@@ -55,7 +55,7 @@ def categorical_crossentropy(y, target, from_logits=False):
         total = y.sum(axis=-1, keepdims=True)
         p, passes = _clip(y / total)
         log_p = np.log(p)
-        dp = -passes * target / p
+        dp = -(passes * target / p)
         gradient = (dp - (dp * y / total).sum(axis=-1, keepdims=True)) / total
     return -(target * log_p).sum(axis=-1), gradient
 
