@@ -542,6 +542,14 @@ def test_gradients_of_a_net():
     assert net.evaluate(x, target, sample_weight=weight)[0] == loss
 
 
+def test_padded_sequences_are_as_if_alone():
+    net, x, _, _ = small_net(None)
+    y, _ = net.forward(x)
+    for row in range(3):
+        alone, _ = net.forward(x[row:row + 1, np.any(x[row], axis=1)])
+        assert_close(y[row], alone[0], TWIN)
+
+
 def test_the_last_output_alone():
     """return_sequences=False: the loss of the last step is all that comes back, besides the regularizer's."""
     net, x, target, _ = small_net(None)
