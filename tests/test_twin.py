@@ -181,8 +181,8 @@ def chorales(part):
 
 def test_recorded_music():
     recorded = twin.golden("jsb")
-    kernel, bias, dense_kernel, dense_bias = initial = [
-        recorded["initial"][name].astype(np.float64) for name in ("kernel", "bias", "dense_kernel", "dense_bias")]
+    names = ["kernel", "bias", "dense_kernel", "dense_bias"]
+    kernel, bias, dense_kernel, dense_bias = (recorded["initial"][name].astype(np.float64) for name in names)
     g = twin.named_activation(str(recorded["g"]), np.float64, activation)
     net = twin.net.Net([twin.net.SNU(kernel, bias, decay=float(recorded["decay"]), g=g, return_sequences=True),
                         twin.net.Dense(dense_kernel, dense_bias)],
@@ -191,7 +191,7 @@ def test_recorded_music():
         loss, _ = net.train_on_batch(chorale[None, :-1], chorale[None, 1:])
         assert_close(loss, desired, GOLDEN_VALUE, "loss")
     assert net.optimizer.steps == 10
-    for name, value in zip(("kernel", "bias", "dense_kernel", "dense_bias"), initial, strict=True):
+    for name, value in zip(names, net.weights, strict=True):
         assert_close(value, recorded["f64"]["after_10"][name], TRAINED_20, name)
 
 
@@ -366,7 +366,8 @@ def test_backwards_is_the_reversed_input(lateral_inhibition, masked):
 @pytest.mark.parametrize("shape", [(4, 3), (2, 4, 3)], ids=str)
 def test_dense(shape, use_bias, f):
     rng = np.random.default_rng(0)
-    x, kernel, dy = rng.standard_normal(shape), rng.standard_normal((3, 5)), rng.standard_normal((*shape[:-1], 5))
+    x, dy = rng.standard_normal(shape), rng.standard_normal((*shape[:-1], 5))
+    kernel = rng.standard_normal((3, 5))
     bias = rng.standard_normal(5) if use_bias else None
 
     def loss(x=x, kernel=kernel, bias=bias):
