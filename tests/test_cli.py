@@ -11,7 +11,7 @@ import neuroai_c as ai
 import numpy as np
 import pytest
 from neuroai_c import cli
-from neuroai_c.reproduce import lateral_inhibition
+from neuroai_c.reproduce import PAGES, lateral_inhibition, lstm, mnist
 
 QUICK = (300, 100, 2)
 PAGE = ["reproduce", "lateral-inhibition"]
@@ -26,13 +26,14 @@ def threads_as_before():
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch):
-    monkeypatch.setattr(lateral_inhibition, "QUICK", QUICK)
+    for page in (lateral_inhibition, mnist):
+        monkeypatch.setattr(page, "QUICK", QUICK)
 
 
-def reproduce(folder, *options):
+def reproduce(folder, *options, page=PAGE):
     """Runs the command: (its exit status, its standard output, results.json)."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        status = cli.main([*PAGE, "--quick", "--output", str(folder), *options])
+        status = cli.main([*page, "--quick", "--output", str(folder), *options])
     return status, out.getvalue(), json.loads((folder / "results.json").read_text())
 
 
@@ -72,7 +73,7 @@ def test_table(finished):
     assert [row[0] for row in rows[2:]] == ["SNN", "LI-SNN", "LI-SNN per sample"]
     assert len({len(row) for row in rows}) == 1
     published = [row[1:4] for row in rows[2:]]
-    assert published == [["0.9451", "1128.3", "31.2"], ["0.9382", "45.9", "31.8"], ["-", "-", "-"]]
+    assert published == [["0.9451", "1128.3", "30-33"], ["0.9382", "45.9", "31-33"], ["-", "-", "-"]]
     for row, model in zip(rows[2:], results["models"].values(), strict=True):
         assert row[4] == f"{model['test_accuracy']:.4f}"
         assert row[5] == f"{model['test_spikes']:.1f}"
@@ -173,6 +174,122 @@ def test_a_folder_that_is_there_is_used_again(tmp_path, monkeypatch):
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+# ---- the page mnist --------------------------------------------------------
+
+MNIST = ["reproduce", "mnist"]
+
+
+@pytest.fixture
+def without_torch(monkeypatch):
+    monkeypatch.setattr(lstm, "available", lambda: False)
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_mnist(tmp_path):
+    status, out, results = reproduce(tmp_path, page=MNIST)
+    assert status == 0
+    assert set(results) == {"models", "encode_seconds", "config", "version"}
+    model = results["models"]["snn"]
+    assert set(model) == {"test_accuracy", "test_loss", "epoch_seconds", "history"}
+    assert 0 <= model["test_accuracy"] <= 1 and model["test_loss"] > 0
+    assert set(model["history"]) == {"loss", "acc"}
+    assert len(model["epoch_seconds"]) == len(model["history"]["acc"]) == 2
+    config = {"epochs": 2, "seed": 0, "batch_size": 15, "train_digits": 300, "test_digits": 100,
+              "hidden": [250, 250], "learning_rate": 0.5}
+    assert config.items() <= results["config"].items()
+    assert f"| SNN   | 0.9484         | 83-88   | {model['test_accuracy']:.4f}" in out
+    assert "300 training digits, epochs: 2" in out
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_mnist_without_torch_skips_the_lstm(tmp_path):
+    status, out, results = reproduce(tmp_path, page=MNIST)
+    assert status == 0
+    assert list(results["models"]) == ["snn"]
+    lines = out.splitlines()
+    assert lines[lines.index("LSTM") + 1] == "Skipped: it needs PyTorch, pip install 'neuroai_c[lstm]'."
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_mnist_of_nothing_but_the_lstm_without_torch(tmp_path, capsys):
+    assert cli.main([*MNIST, "--models", "lstm", "--output", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("neuroai-c: ") and error.count("\n") == 1
+    assert "pip install 'neuroai_c[lstm]'" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mnist_without_the_lstm_says_nothing_of_it(tmp_path):
+    _, out, _ = reproduce(tmp_path, "--models", "snn", page=MNIST)
+    assert "LSTM" not in out
+
+
+def test_mnist_says_beforehand_that_the_lstm_is_slow(monkeypatch, capsys):
+    def load(*_):
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(lstm, "available", lambda: True)
+    monkeypatch.setattr(mnist.digits, "load", load)
+    for names, slow in ((("snn", "lstm"), True), (("snn",), False)):
+        with pytest.raises(ValueError, match="far enough"):
+            mnist.run(names)
+        assert ("--models snn" in capsys.readouterr().out) == slow
+
+
+def test_mnist_with_the_lstm(tmp_path):
+    pytest.importorskip("torch")
+    status, out, results = reproduce(tmp_path, page=MNIST)
+    assert status == 0
+    assert list(results["models"]) == ["snn", "lstm"]
+    assert results["models"]["lstm"].keys() == results["models"]["snn"].keys()
+    assert f"| LSTM  | 0.9435         | 331-375 | {results['models']['lstm']['test_accuracy']:.4f}" in out
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_mnist_figures(tmp_path):
+    pytest.importorskip("matplotlib")
+    _, out, _ = reproduce(tmp_path, page=MNIST)
+    pictures = {"raster.png", "training.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {*pictures, "results.json"}
+    for name in pictures:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+        assert str(tmp_path / name) in out
+
+
+@pytest.mark.parametrize("seed, same", [("0", True), ("1", False)])
+def test_mnist_seed(seed, same, tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "_figures", lambda *_: [])
+    options = ["--models", "snn", "--epochs", "1"]
+    _, _, before = reproduce(tmp_path, *options, page=MNIST)
+    _, _, after = reproduce(tmp_path, *options, "--seed", seed, "--threads", "3", page=MNIST)
+    assert after["config"]["threads"] == 3 and after["config"]["seed"] == int(seed)
+    assert (numbers(before, "snn") == numbers(after, "snn")) == same
+
+
+# ---- every page ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole(name):
+    page = PAGES[name]
+    assert set(page.PUBLISHED) <= set(page.MODELS)
+    keys = {measure.key for measure in page.MEASURES}
+    assert all(set(numbers) <= keys for numbers in page.PUBLISHED.values())
+    assert page.__doc__.startswith(f'The page "{page.TITLE}"')
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_help_of_a_page(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")        # lines break at hyphens
+    with pytest.raises(SystemExit):
+        cli.main(["reproduce", name, "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    page = PAGES[name]
+    for text in (page.TITLE, page.DATA, f"default: results/{name}", f"default: {','.join(page.MODELS)}",
+                 f"default: {page.EPOCHS}, or {page.QUICK[-1]} with --quick"):
+        assert text in out
+
+
 # ---- info and help ---------------------------------------------------------
 
 
@@ -242,6 +359,7 @@ def test_help_tells_each_default_once(capsys):
     ([*PAGE, "--threads", "0"], "--threads"),
     ([*PAGE, "--threads", "65"], "--threads"),
     ([*PAGE, "--models", "lstm"], "--models: must be among snn, li_snn, li_snn_sample, got 'lstm'"),
+    (["reproduce", "mnist", "--models", "li_snn"], "--models: must be among snn, lstm, got 'li_snn'"),
     ([*PAGE, "--models", ""], "--models"),
     ([*PAGE, "--models", "snn,"], "--models"),
     ([*PAGE, "--models", "snn,snn"], "--models: must name each model once"),

@@ -1,12 +1,13 @@
 """The command `neuroai-c`."""
 
 import argparse
+import functools
 import importlib.util
 import sys
 from pathlib import Path
 
 from . import runtime
-from .reproduce import lateral_inhibition
+from .reproduce import PAGES
 from .version import __version__
 
 
@@ -18,7 +19,7 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("\nneuroai-c: interrupted", file=sys.stderr)
         return 130
-    except (OSError, ValueError, TypeError, FloatingPointError) as error:
+    except (OSError, ValueError, TypeError, FloatingPointError, ImportError) as error:
         print(f"neuroai-c: {error}", file=sys.stderr)
         return 1
 
@@ -35,40 +36,50 @@ def _parser():
 
     reproduce = commands.add_parser("reproduce", help="reproduce a page of the toolkit")
     pages = reproduce.add_subparsers(required=True, metavar="page")
-    page = pages.add_parser(
-        "lateral-inhibition",
-        help='"Lateral inhibition (MNIST)"',
-        description='Reproduces the page "Lateral inhibition (MNIST)": trains its models, prints '
+    for name, page in PAGES.items():
+        _add_page(pages, name, page)
+    return parser
+
+
+def _add_page(pages, name, page):
+    """The options are those of every page; the defaults are the page's own."""
+    parser = pages.add_parser(
+        name,
+        help=f'"{page.TITLE}"',
+        description=f'Reproduces the page "{page.TITLE}": trains its models, prints '
         "published beside obtained numbers, writes figures and results.json.",
     )
-    page.add_argument("--epochs", type=_positive, help="default: 5, or 2 with --quick")
-    page.add_argument(
+    parser.add_argument(
+        "--epochs",
+        type=_positive,
+        help=f"default: {page.EPOCHS}, or {page.QUICK[-1]} with --quick",
+    )
+    parser.add_argument(
         "--seed", type=_natural, default=0, help="of weights and shuffling; default: 0"
     )
-    page.add_argument(
+    parser.add_argument(
         "--batch-size",
         type=_positive,
-        default=lateral_inhibition.BATCH_SIZE,
-        help=f"samples a step of training; default: {lateral_inhibition.BATCH_SIZE}",
+        default=page.BATCH_SIZE,
+        help=f"samples a step of training; default: {page.BATCH_SIZE}",
     )
-    page.add_argument(
+    parser.add_argument(
         "--models",
-        type=_models,
-        default=",".join(lateral_inhibition.MODELS),
-        help=f"which to train; default: {','.join(lateral_inhibition.MODELS)}",
+        type=functools.partial(_models, tuple(page.MODELS)),
+        default=",".join(page.MODELS),
+        help=f"which to train; default: {','.join(page.MODELS)}",
     )
-    page.add_argument("--data", help="folder with MNIST; default: the package's copy")
-    page.add_argument(
+    parser.add_argument("--data", help=page.DATA)
+    parser.add_argument(
         "--output",
-        default="results/lateral-inhibition",
-        help="folder for what is written; default: results/lateral-inhibition",
+        default=f"results/{name}",
+        help=f"folder for what is written; default: results/{name}",
     )
-    page.add_argument("--threads", type=_threads, help="default: the cores, at most 8")
-    page.add_argument(
-        "--quick", action="store_true", help="a run of seconds on a part of the digits"
+    parser.add_argument("--threads", type=_threads, help="default: the cores, at most 8")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"a run of seconds on a part of the {page.SAMPLES}"
     )
-    page.set_defaults(run=_reproduce_lateral_inhibition)
-    return parser
+    parser.set_defaults(run=_reproduce, page=page)
 
 
 def _integer(text, least, most=None):
@@ -90,9 +101,8 @@ def _threads(text):
     return _integer(text, 1, runtime.MOST_THREADS)
 
 
-def _models(text):
+def _models(known, text):
     names = [name.strip() for name in text.split(",")]
-    known = lateral_inhibition.MODELS
     for name in names:
         if name not in known:
             raise argparse.ArgumentTypeError(f"must be among {', '.join(known)}, got {name!r}")
@@ -106,7 +116,8 @@ def _info(options):
     return 0
 
 
-def _reproduce_lateral_inhibition(options):
+def _reproduce(options):
+    page = options.page
     if options.threads is not None:
         runtime.set_num_threads(options.threads)
     # Before the work, so that a folder that cannot be written to costs none of it.
@@ -116,7 +127,7 @@ def _reproduce_lateral_inhibition(options):
     except OSError as error:
         raise OSError(f"--output: cannot make the folder {folder}: {error.strerror}") from error
 
-    results, trained, digits = lateral_inhibition.run(
+    results, *made = page.run(
         options.models,
         epochs=options.epochs,
         seed=options.seed,
@@ -124,14 +135,14 @@ def _reproduce_lateral_inhibition(options):
         data=options.data,
         quick=options.quick,
     )
-    print(f"\n{lateral_inhibition.table(results)}\n")
+    print(f"\n{page.table(results)}\n")
     if options.quick:
         config = results["config"]
         print(
-            f"A quick run: {config['train_digits']:,} training digits, epochs: {config['epochs']}. "
-            "Its numbers are not those of the page.\n"
+            f"A quick run: {config[f'train_{page.SAMPLES}']:,} training {page.SAMPLES}, "
+            f"epochs: {config['epochs']}. Its numbers are not those of the page.\n"
         )
-    for path in lateral_inhibition.write(results, trained, digits, folder):
+    for path in page.write(results, *made, folder):
         print(f"wrote {path}")
     if importlib.util.find_spec("matplotlib") is None:
         print("No figures: they need matplotlib, pip install 'neuroai_c[plot]'.")
