@@ -86,8 +86,8 @@ def saved(path, *sources):
     """A notebook of these code cells, as another program might have left it."""
     cells = [{"cell_type": "code", "id": f"id{n}", "metadata": {"tags": ["old"]}, "source": source,
               "execution_count": 17, "outputs": []} for n, source in enumerate(sources)]
-    path.write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": {"name": "mine", "display_name": "Mine"}},
-                                "nbformat": 4, "nbformat_minor": 5}))
+    metadata = {"kernelspec": {"name": "mine", "display_name": "Mine"}}
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
 
 
 def test_run_notebooks(run_notebooks, tmp_path, capsys):
