@@ -50,10 +50,10 @@ def table(results, titles, published, measures):
 
 def shown(published, measure):
     """A model's published number as text; "-" where there is none."""
-    value = published.get(measure.key, "-")
-    if isinstance(value, tuple):
-        return f"{value[0]}-{value[1]}"
-    return value if value == "-" else f"{value:{measure.form}}"
+    if measure.key not in published:
+        return "-"
+    value = published[measure.key]
+    return "{}-{}".format(*value) if isinstance(value, tuple) else f"{value:{measure.form}}"
 
 
 def write(results, figures, folder):
