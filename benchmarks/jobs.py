@@ -3,6 +3,8 @@
 Needs NumPy alone: every rival's interpreter reads it.
 """
 
+import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +18,10 @@ class Job:
     A net inputs-hidden-...-outputs of SNUs with g = leaky_rel (alpha 0.1), h = step with the
     surrogate 1 - tanh(x)^2 and thresholds that begin at 1; the output is the mean over time,
     the loss is mse.  `inhibited` (over the batch) and `recurrent` are said of hidden layers.
+
+    With `sequences` samples have lengths of their own and are learned in their order, one a
+    batch.  The last layer is then dense, its outputs are logits of a sequence's next step, and
+    the loss is binary cross-entropy, the mean over outputs and steps.
     """
 
     name: str
@@ -33,6 +39,8 @@ class Job:
     rate: float = 0.1
     decay: float = 0.9
     density: float | None = None  # of made spikes; None: MNIST
+    sequences: bool = False
+    first_loss: tuple | None = None  # between which the first epoch's loss lies
 
     @property
     def sizes(self):
@@ -43,6 +51,8 @@ class Job:
     @property
     def encoding(self):
         """What of the job decides its data."""
+        if self.sequences:
+            return f"jsb-{self.samples}"
         source = "mnist" if self.density is None else f"made{self.density}"
         return f"{source}-{self.samples}x{self.steps}x{self.inputs}-{self.outputs}"
 
@@ -74,6 +84,8 @@ JOBS = [
     Job("speech", "700-256r-256r-20", "speech", samples=2_048, batch=64, steps=100, inputs=700,
         hidden=(256, 256), outputs=20, recurrent=True, optimizer="adam", rate=0.001,
         density=0.02),
+    Job("jsb", "JSB chorales", "jsb", samples=229, batch=1, inputs=88, hidden=(150,), outputs=88,
+        optimizer="adam", rate=0.01, decay=0.8, sequences=True, first_loss=(0.1426, 0.1445)),
 ]
 
 
@@ -87,12 +99,29 @@ def numbers(job, mnist):
     return np.full((job.samples, job.inputs), job.density), job.steps, labels
 
 
+def chorales(job):
+    """(x, starts): the train chorales' steps in a row, uint8 (steps, notes), and where each
+    chorale begins (samples + 1,)."""
+    name = "jsb-chorales-quarter.json"
+    folder = Path(os.environ.get("NEUROAI_C_DATA") or os.devnull)
+    paths = [path for path in (folder / name, folder / "jsb" / name) if path.exists()]
+    if not paths:
+        raise FileNotFoundError(f"{name} is not in the folder that NEUROAI_C_DATA names")
+    sequences = json.loads(paths[0].read_text())["train"][: job.samples]
+    steps = [step for sequence in sequences for step in sequence]
+    x = np.zeros((len(steps), job.inputs), np.uint8)
+    for row, pitches in zip(x, steps):
+        row[np.array(pitches, int) - 21] = 1  # MIDI's numbers; a piano's lowest note is 21
+    return x, np.cumsum([0, *map(len, sequences)])
+
+
 def one_hot(labels, classes):
     return np.eye(classes, dtype=np.float32)[labels]
 
 
 def weights(job):
-    """[kernel, (recurrent_kernel,) bias] of every layer: glorot_uniform and ones."""
+    """[kernel, (recurrent_kernel,) bias] of every layer: glorot_uniform and ones; the bias of
+    a dense layer: zeros."""
     rng = np.random.default_rng(0)
 
     def glorot(rows, columns):
@@ -104,7 +133,8 @@ def weights(job):
         layer = [glorot(rows, columns)]
         if job.recurrent and len(layers) < len(job.hidden):
             layer.append(glorot(columns, columns))
-        layers.append([*layer, np.ones(columns, np.float32)])
+        dense = job.sequences and len(layers) == len(job.hidden)
+        layers.append([*layer, np.full(columns, 0 if dense else 1, np.float32)])
     return layers
 
 
@@ -120,5 +150,6 @@ class Data:
             np.save(self._folder / f"{name}.npy", array)
 
     def __getattr__(self, name):
-        """x: uint8 (samples, steps, inputs); y: float32 (samples, outputs); numbers: float64."""
+        """x: uint8 (samples, steps, inputs); y: float32 (samples, outputs); numbers: float64.
+        Of sequences x: uint8 (steps of all, inputs); starts: int64 (samples + 1,)."""
         return np.load(self._folder / f"{name}.npy", mmap_mode="r")

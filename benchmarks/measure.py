@@ -66,7 +66,11 @@ def job(job, threads, options):
     """Runs of the job: a list of dicts, and the versions of the rivals."""
     print(f"\n{job.title}, {threads} thread{'s' if threads > 1 else ''}", flush=True)
     data = environments.FOLDER / "data" / job.encoding
-    _prepare(job, data)
+    try:
+        _prepare(job, data)
+    except FileNotFoundError as error:
+        print(f"  {job.name}: skipped, {error}", flush=True)
+        return [], {}
     workers, runs, versions = {}, {}, {}
     try:
         for rival in options.rivals:
@@ -112,9 +116,12 @@ def job(job, threads, options):
 
 
 def _samples(worker, job, seconds):
-    """How many samples a run has: all, or whole batches that take about so long."""
-    few = min(_WARM_UP * job.batch, job.samples)
-    worker.ask(do="run", samples=few)
+    """How many samples a run has: all, or whole batches that take about so long.  Of sequences,
+    whose lengths differ, all."""
+    few = job.samples if job.sequences else min(_WARM_UP * job.batch, job.samples)
+    loss = worker.ask(do="run", samples=few)["loss"]
+    if job.first_loss and not job.first_loss[0] <= loss <= job.first_loss[1]:
+        raise Failed("the loss of its first epoch is {}, not {}-{}".format(loss, *job.first_loss))
     rate = worker.ask(do="run", samples=few)["seconds"] / few
     if rate * job.samples <= 2 * seconds:
         worker.ask(do="run", samples=job.samples)
@@ -124,7 +131,12 @@ def _samples(worker, job, seconds):
 
 def _prepare(job, folder):
     """Makes a job's data, once."""
-    if (folder / "most.npy").exists():
+    saved_last = "starts" if job.sequences else "most"
+    if (folder / f"{saved_last}.npy").exists():
+        return
+    if job.sequences:
+        x, starts = jobs.chorales(job)
+        jobs.Data(folder).save(x=x, starts=starts)
         return
     mnist = ai.datasets.mnist.load_data()[0] if job.density is None else None
     numbers, most, labels = jobs.numbers(job, mnist)

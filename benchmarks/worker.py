@@ -21,14 +21,14 @@ from pathlib import Path
 def main(name):
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
-    train = samples = None
+    job = train = None
     for line in sys.stdin:
         request = json.loads(line)
         try:
             if request["do"] == "prepare":
-                train, samples, answer = _prepare(name, request)
+                job, train, answer = _prepare(name, request)
             elif request["do"] == "run":
-                answer = _run(train, samples, request["samples"])
+                answer = _run(job, train, request["samples"])
             else:
                 answer = {"bytes": _peak_memory()}
         except Exception as error:
@@ -50,17 +50,18 @@ def _prepare(name, request):
 
     job = next(job for job in jobs.JOBS if job.name == request["job"])
     rival = importlib.import_module(f"benchmarks.rivals.{name}")
-    role = "encoder" if job.group == "encode" else "trainer"
+    role = {"encode": "encoder", "jsb": "sequence_trainer"}.get(job.group, "trainer")
     if not hasattr(rival, role):
         raise NotImplementedError("has nothing of the kind")
     train = getattr(rival, role)(job, jobs.Data(request["data"]), threads)
-    return train, job.samples, {"versions": rival.versions()}
+    return job, train, {"versions": rival.versions()}
 
 
-def _run(train, samples, count):
+def _run(job, train, count):
     import numpy as np
 
-    order = np.random.default_rng(2).permutation(samples)[:count]
+    samples = np.arange(job.samples)
+    order = (samples if job.sequences else np.random.default_rng(2).permutation(samples))[:count]
     start = time.perf_counter()
     loss = train(order)
     return {"seconds": time.perf_counter() - start, "loss": None if loss is None else float(loss)}

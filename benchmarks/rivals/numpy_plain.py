@@ -49,6 +49,36 @@ def trainer(job, data, threads):
     return train
 
 
+def sequence_trainer(job, data, threads):
+    layers = jobs.weights(job)
+    hidden, (kernel, bias) = layers
+    step = Optimizer(np, job)
+    slots = [[step.slots(array) for array in layer] for layer in layers]
+    x, starts = np.array(data.x, np.float32), data.starts
+
+    def train(order):
+        loss = 0.0
+        for s in order:
+            sequence = x[starts[s] : starts[s + 1], None]
+            inputs, targets = sequence[:-1], sequence[1:]
+            kept = _forward(job, hidden, inputs, True)
+            spikes = kept[1]
+            logits = spikes @ kernel + bias
+            # log(1 + e^x) - x z, where e^-|x| cannot overflow
+            tail = np.log1p(np.exp(-np.abs(logits)))
+            loss += float((np.maximum(logits, 0) + tail - logits * targets).mean())
+            d = (1 / (1 + np.exp(-logits)) - targets) / np.float32(logits.size)
+            gradient, _ = _backward(job, hidden, inputs, *kept, d @ kernel.T, True, False)
+            gradients = gradient, (spikes[:, 0].T @ d[:, 0], d.sum(axis=(0, 1)))
+            step.begin()
+            for layer, slot, gradient in zip(layers, slots, gradients):
+                for each in zip(layer, slot, gradient):
+                    step(*each)
+        return loss / len(order)
+
+    return train
+
+
 def _forward(job, layer, x, hidden):
     kernel, bias = layer[0], layer[-1]
     steps, batch, inputs = x.shape
@@ -64,7 +94,8 @@ def _forward(job, layer, x, hidden):
                 a += y[t - 1] @ layer[1]
         np.maximum(a, ALPHA * a, out=a)
         np.greater(a, bias, out=y[t])
-        peak[t] = y[t].max()
+        if hidden and job.inhibited:
+            peak[t] = y[t].max()
     return V, y, peak
 
 
