@@ -1,5 +1,7 @@
 """What the PyTorch rivals share: the unit, the loss, the optimizers, the loop of the libraries."""
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -29,8 +31,19 @@ def optimizer(job, arrays):
         return torch.optim.SGD(arrays, job.rate, fused=True)
     if job.optimizer == "rmsprop":
         return torch.optim.RMSprop(arrays, job.rate, alpha=0.9, eps=1e-7, foreach=True)
-    # eps is added to the corrected sqrt(v), in the jobs to the uncorrected one.
-    return torch.optim.Adam(arrays, job.rate, eps=1e-7, fused=True)
+    return Adam(arrays, job.rate, fused=True)
+
+
+class Adam(torch.optim.Adam):
+    """PyTorch's adds eps to the corrected sqrt(v), the jobs to the uncorrected one."""
+
+    made = 0
+
+    def step(self):
+        self.made += 1
+        for group in self.param_groups:
+            group["eps"] = 1e-7 / math.sqrt(1 - 0.999**self.made)
+        super().step()
 
 
 class Step(torch.autograd.Function):
@@ -92,6 +105,13 @@ def trainer_of(job, update, error_of):
         return loss / len(order)
 
     return train
+
+
+def sequences(data):
+    """Of every sequence the inputs and the targets, (T, inputs) and (T, outputs)."""
+    x = torch.from_numpy(np.array(data.x, np.float32))
+    parts = x.split(np.diff(data.starts).tolist())
+    return [(part[:-1], part[1:]) for part in parts]
 
 
 def library_trainer(job, data, threads, net, sums_of):

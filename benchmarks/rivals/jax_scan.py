@@ -4,6 +4,7 @@ A layer brings its own backward pass, which sums the weights' gradients in one p
 scan and not step by step, as autodiff would.
 """
 
+import math
 import os
 from functools import partial
 
@@ -98,8 +99,21 @@ def _update(job, count, w, slots, g):
     m, v = slots
     m = 0.9 * m + 0.1 * g
     v = 0.999 * v + 0.001 * jnp.square(g)
-    rate = job.rate * jnp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+    # 1 - 0.999^count, of which float32 would keep four digits
+    rate = job.rate * jnp.sqrt(-jnp.expm1(count * math.log(0.999))) / (1 - 0.9**count)
     return w - rate * m / (jnp.sqrt(v) + 1e-7), [m, v]
+
+
+def _learn(job, count, arrays, slots, gradient):
+    flat, tree = jax.tree.flatten(arrays)
+    gradient = tree.flatten_up_to(gradient)
+    moved = [_update(job, count, *each) for each in zip(flat, slots, gradient)]
+    return tree.unflatten([w for w, _ in moved]), [slot for _, slot in moved]
+
+
+def _slots(job, arrays):
+    number = {"sgd": 0, "rmsprop": 1, "adam": 2}[job.optimizer]
+    return [[jnp.zeros_like(w) for _ in range(number)] for w in jax.tree.leaves(arrays)]
 
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
@@ -112,11 +126,8 @@ def _epoch(job, size, state, x, targets, order, batches):
         inputs = x[batch].swapaxes(0, 1).astype(jnp.float32)
         loss, gradient = jax.value_and_grad(_loss)(arrays, inputs, targets[batch], job)
         count += 1
-        flat, tree = jax.tree.flatten(arrays)
-        gradient = tree.flatten_up_to(gradient)
-        moved = [_update(job, count, *each) for each in zip(flat, slots, gradient)]
-        arrays = tree.unflatten([w for w, _ in moved])
-        return arrays, [slot for _, slot in moved], count, total + size * loss
+        arrays, slots = _learn(job, count, arrays, slots, gradient)
+        return arrays, slots, count, total + size * loss
 
     return lax.fori_loop(0, batches, train, state)
 
@@ -126,9 +137,7 @@ def trainer(job, data, threads):
     # Kernels lie transposed, (units, inputs): their gradient's product is faster this way.
     arrays = [[layer[0].T, *layer[1:]] for layer in jobs.weights(job)]
     arrays = jax.tree.map(jnp.array, arrays)
-    number = {"sgd": 0, "rmsprop": 1, "adam": 2}[job.optimizer]
-    slots = [[jnp.zeros_like(w) for _ in range(number)] for w in jax.tree.leaves(arrays)]
-    state = arrays, slots, jnp.float32(0)
+    state = arrays, _slots(job, arrays), jnp.float32(0)
     x, targets = jnp.asarray(data.x), jnp.asarray(data.y)
 
     def train(order):
@@ -142,6 +151,71 @@ def trainer(job, data, threads):
         if whole < len(order):
             rest = order[whole:].astype(np.int32)
             *state, total = _epoch(job, len(rest), (*state, total), x, targets, rest, 1)
+        return float(total) / len(order)
+
+    return train
+
+
+# ---- an epoch of sequences -----------------------------------------------------------------------
+
+BUCKET = 16  # sequences are filled up to multiples of so many steps: every multiple is compiled
+
+
+def _sequence_loss(arrays, x, targets, steps, job):
+    """Of the first `steps` steps: (T, inputs) and (T, outputs)."""
+    (kernel, *weights), (dense_kernel, dense_bias) = arrays
+    spikes = unit(job.decay, False, False, weights, (x @ kernel)[:, None])[:, 0]
+    logits = spikes @ dense_kernel + dense_bias
+    losses = jax.nn.softplus(logits) - logits * targets
+    mask = jnp.arange(len(x)) < steps
+    return (mask[:, None] * losses).sum() / (steps * job.outputs)
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
+def _sequence_epoch(job, state, x, lengths, order, count):
+    """The first `count` sequences of the order; x (samples, T + 1, inputs)."""
+
+    def of_bucket(steps):
+        def gradient_of(arrays, sequence, length):
+            sequence = sequence[: steps + 1].astype(jnp.float32)
+            return jax.value_and_grad(_sequence_loss)(
+                arrays, sequence[:-1], sequence[1:], length - 1, job
+            )
+
+        return gradient_of
+
+    buckets = [of_bucket(steps) for steps in range(BUCKET, x.shape[1], BUCKET)]
+
+    def train(number, state):
+        arrays, slots, made, total = state
+        length = lengths[order[number]]
+        bucket = (length - 2) // BUCKET
+        loss, gradient = lax.switch(bucket, buckets, arrays, x[order[number]], length)
+        made += 1
+        arrays, slots = _learn(job, made, arrays, slots, gradient)
+        return arrays, slots, made, total + loss
+
+    return lax.fori_loop(0, count, train, state)
+
+
+def sequence_trainer(job, data, threads):
+    os.environ["NPROC"] = str(threads)
+    arrays = jax.tree.map(jnp.array, jobs.weights(job))
+    state = arrays, _slots(job, arrays), jnp.float32(0)
+    starts, lengths = data.starts, np.diff(data.starts).astype(np.int32)
+    most = -(-(lengths.max() - 1) // BUCKET) * BUCKET
+    padded = np.zeros((job.samples, most + 1, job.inputs), np.uint8)
+    for number, length in enumerate(lengths):
+        padded[number, :length] = data.x[starts[number] : starts[number + 1]]
+    x, lengths = jnp.asarray(padded), jnp.asarray(lengths)
+
+    def train(order):
+        nonlocal state
+        filled = np.zeros(job.samples, np.int32)
+        filled[: len(order)] = order
+        *state, total = _sequence_epoch(
+            job, (*state, jnp.float32(0)), x, lengths, filled, len(order)
+        )
         return float(total) / len(order)
 
     return train
