@@ -549,3 +549,9 @@ def trainer(job, data, threads):
         return sum(loss.result() for loss in losses)
 
     return train
+
+
+def sequence_trainer(job, data, threads):
+    from ._numba_sequences import sequence_trainer
+
+    return sequence_trainer(job, data, threads)
