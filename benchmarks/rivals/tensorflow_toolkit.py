@@ -24,6 +24,18 @@ def trainer(job, data, threads):
     return train
 
 
+def sequence_trainer(job, data, threads):
+    set_threads(threads)
+    model = sequence_net(job, _layers)
+    model.compile(optimizer=optimizer(job), loss=tf.keras.losses.BinaryCrossentropy(True))
+    batches = sequence_batcher(data)
+
+    def train(order):
+        return model.fit(batches(order), verbose=0).history["loss"][0]
+
+    return train
+
+
 def set_threads(threads):
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -79,6 +91,16 @@ def net(job, layers):
     return model
 
 
+def sequence_net(job, layers):
+    model = tf.keras.Sequential([tf.keras.Input((None, job.inputs))])
+    for units in job.hidden:
+        for layer in layers(units, job.decay, job.inhibited, job.recurrent):
+            model.add(layer)
+    model.add(tf.keras.layers.Dense(job.outputs))
+    model.set_weights([array for layer in jobs.weights(job) for array in layer])
+    return model
+
+
 def _layers(*options):
     return [tf.keras.layers.RNN(SNUCell(*options), return_sequences=True)]
 
@@ -93,12 +115,10 @@ def optimizer(job):
 def batcher(job, data, whole=False):
     """batches(order): a tf.data set of float32 batches; `whole`: no smaller one at the end."""
     x, y = data.x, np.array(data.y)
-    options = tf.data.Options()
-    options.autotune.enabled = False  # its thread sleeps ever longer, and fit waits for it
 
     def batches(order):
         index = tf.data.Dataset.from_tensor_slices(order).batch(job.batch, drop_remainder=whole)
-        return index.map(gather).prefetch(2).with_options(options)
+        return index.map(gather).prefetch(2).with_options(_options())
 
     def gather(batch):
         # NumPy picks from the bytes where they are mapped: as a tensor they would be a copy.
@@ -110,3 +130,33 @@ def batcher(job, data, whole=False):
         return tf.cast(spikes, tf.float32), target
 
     return batches
+
+
+def sequence_batcher(data, bucket=None):
+    """batches(order): a tf.data set of single sequences, inputs and targets.  With a `bucket` they
+    are filled up to a multiple of so many steps, and come with the steps' weights in the loss."""
+    x, starts = tf.constant(data.x), tf.constant(data.starts)
+
+    def batches(order):
+        index = tf.data.Dataset.from_tensor_slices(order)
+        return index.map(pick).prefetch(2).with_options(_options())
+
+    def pick(number):
+        steps = tf.cast(x[starts[number] : starts[number + 1]], tf.float32)[None]
+        inputs, targets = steps[:, :-1], steps[:, 1:]
+        if bucket is None:
+            return inputs, targets
+        length = tf.shape(inputs)[1]
+        room = [[0, 0], [0, -length % bucket], [0, 0]]
+        inputs, targets = tf.pad(inputs, room), tf.pad(targets, room)
+        all_steps = tf.shape(inputs)[1]
+        mean = tf.cast(all_steps / length, tf.float32)  # over the sequence's own steps
+        return inputs, targets, mean * tf.sequence_mask([length], all_steps, tf.float32)
+
+    return batches
+
+
+def _options():
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread sleeps ever longer, and fit waits for it
+    return options

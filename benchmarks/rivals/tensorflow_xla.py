@@ -6,9 +6,11 @@ a loop still: unrolled it takes longer to run, and at many steps far longer to c
 
 import tensorflow as tf
 
-from .tensorflow_toolkit import SNUCell, batcher, net, optimizer, set_threads, versions
+from .tensorflow_toolkit import (
+    SNUCell, batcher, net, optimizer, sequence_batcher, sequence_net, set_threads, versions,
+)
 
-__all__ = ["versions", "trainer"]
+__all__ = ["versions", "sequence_trainer", "trainer"]
 
 
 def trainer(job, data, threads):
@@ -19,6 +21,21 @@ def trainer(job, data, threads):
     )
     # A last smaller batch is left out: it would be compiled anew while it is timed.
     batches = batcher(job, data, whole=True)
+
+    def train(order):
+        return model.fit(batches(order), verbose=0).history["loss"][0]
+
+    return train
+
+
+def sequence_trainer(job, data, threads):
+    set_threads(threads)
+    model = sequence_net(job, _layers)
+    model.compile(
+        optimizer=optimizer(job), loss=tf.keras.losses.BinaryCrossentropy(True),
+        jit_compile=True, steps_per_execution=100,
+    )
+    batches = sequence_batcher(data, bucket=16)  # every length is compiled
 
     def train(order):
         return model.fit(batches(order), verbose=0).history["loss"][0]
