@@ -64,13 +64,15 @@ class Step(torch.autograd.Function):
         return dy * (1 - tanh * tanh)
 
 
-def unroll(job, layer, drive, hidden):
-    """y of all steps (T, B, units), from what the inputs drive into the units, likewise."""
+def unroll(job, layer, drive, hidden, states=None):
+    """y of all steps (T, B, units), from what the inputs drive into the units, likewise; and the
+    states (y, V) after them.  A first step without states is the first of all."""
     # All of unbind's slices get their gradient in one tensor, and so do bias's uses.
     thresholds = layer[-1].expand_as(drive).unbind(0)
     spikes = []
     for a, bias in zip(drive.unbind(0), thresholds):
-        if spikes:
+        if states:
+            y, V = states
             peak = y.amax() if hidden and job.inhibited else y
             a = torch.addcmul(a, V, 1 - peak, value=job.decay)
             if hidden and job.recurrent:
@@ -78,7 +80,8 @@ def unroll(job, layer, drive, hidden):
         V = F.leaky_relu(a, ALPHA)
         y = Step.apply(V - bias)
         spikes.append(y)
-    return torch.stack(spikes)
+        states = y, V
+    return torch.stack(spikes), states
 
 
 def forward(job, layers, drive):
@@ -86,7 +89,7 @@ def forward(job, layers, drive):
     for number, layer in enumerate(layers):
         if number > 0:
             drive = spikes @ layer[0]
-        spikes = unroll(job, layer, drive, number < len(job.hidden))
+        spikes, _ = unroll(job, layer, drive, number < len(job.hidden))
     return spikes.mean(0)
 
 

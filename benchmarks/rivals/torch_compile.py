@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ._torch import forward, parameters, versions
+from ._torch import (
+    STEPS, forward, optimizer, parameters, sequences, trainer_of, unroll, versions,
+)
 
-__all__ = ["trainer", "versions"]
+__all__ = ["sequence_trainer", "trainer", "versions"]
 
 
 def trainer(job, data, threads):
@@ -61,3 +63,32 @@ def trainer(job, data, threads):
         return loss / len(order)
 
     return train
+
+
+def sequence_trainer(job, data, threads):
+    """The units are compiled over STEPS steps, and go on from the states."""
+    torch.set_num_threads(threads)
+    layers, arrays = parameters(job)
+    hidden, (kernel, bias) = layers
+    update = optimizer(job, arrays)
+    samples = [
+        (F.pad(inputs, (0, 0, 0, -len(inputs) % STEPS)), targets)
+        for inputs, targets in sequences(data)
+    ]
+    zeros = torch.zeros(2, len(kernel))
+
+    @torch.compile(fullgraph=True, dynamic=False)
+    def advance(layer, drive, states):
+        return unroll(job, layer, drive, True, states)
+
+    def error_of(batch):
+        inputs, targets = samples[batch[0]]
+        # Later states have a gradient; with ones that have none it would be compiled twice.
+        states, parts = tuple(zeros.clone().requires_grad_()), []
+        for drive in (inputs @ hidden[0]).split(STEPS):
+            spikes, states = advance(hidden, drive, states)
+            parts.append(spikes)
+        spikes = torch.cat(parts)[: len(targets)]
+        return F.binary_cross_entropy_with_logits(torch.addmm(bias, spikes, kernel), targets)
+
+    return trainer_of(job, update, error_of)

@@ -32,7 +32,7 @@ def sequence_trainer(job, data, threads):
 
     def error_of(batch):
         inputs, targets = samples[batch[0]]
-        spikes = unroll(job, hidden, inputs @ hidden[0], True)
+        spikes, _ = unroll(job, hidden, inputs @ hidden[0], True)
         return F.binary_cross_entropy_with_logits(torch.addmm(bias, spikes, kernel), targets)
 
     return trainer_of(job, update, error_of)
