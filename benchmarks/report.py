@@ -17,7 +17,7 @@ def tables(results):
         "is a rival's time divided by this library's, run by run in turn: the median and, in "
         "brackets, the range.",
     ]
-    main = [job for job in JOBS if job.group in ("page", "encode", "speech")]
+    main = [job for job in JOBS if job.group in ("page", "encode", "speech", "jsb")]
     main = [job for job in main if any(key[0] == job.name for key in runs)]
     columns = [(job, threads) for job in main
                for threads in sorted({t for j, t, _ in runs if j == job.name})]
