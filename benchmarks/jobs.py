@@ -103,11 +103,12 @@ def chorales(job):
     """(x, starts): the train chorales' steps in a row, uint8 (steps, notes), and where each
     chorale begins (samples + 1,)."""
     name = "jsb-chorales-quarter.json"
-    folder = Path(os.environ.get("NEUROAI_C_DATA") or os.devnull)
-    paths = [path for path in (folder / name, folder / "jsb" / name) if path.exists()]
-    if not paths:
+    folder = os.environ.get("NEUROAI_C_DATA")
+    paths = [Path(folder, name), Path(folder, "jsb", name)] if folder else []
+    path = next(filter(Path.exists, paths), None)
+    if path is None:
         raise FileNotFoundError(f"{name} is not in the folder that NEUROAI_C_DATA names")
-    sequences = json.loads(paths[0].read_text())["train"][: job.samples]
+    sequences = json.loads(path.read_text())["train"][: job.samples]
     steps = [step for sequence in sequences for step in sequence]
     x = np.zeros((len(steps), job.inputs), np.uint8)
     for row, pitches in zip(x, steps):

@@ -50,7 +50,9 @@ def _prepare(name, request):
 
     job = next(job for job in jobs.JOBS if job.name == request["job"])
     rival = importlib.import_module(f"benchmarks.rivals.{name}")
-    role = {"encode": "encoder", "jsb": "sequence_trainer"}.get(job.group, "trainer")
+    role = "sequence_trainer" if job.sequences else "trainer"
+    if job.group == "encode":
+        role = "encoder"
     if not hasattr(rival, role):
         raise NotImplementedError("has nothing of the kind")
     train = getattr(rival, role)(job, jobs.Data(request["data"]), threads)
