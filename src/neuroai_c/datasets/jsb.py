@@ -82,7 +82,7 @@ def _download(folder):
     try:
         return Path(pooch.retrieve(_URL, f"sha256:{_SHA256}", fname=_NAME, path=cache))
     except OSError as error:  # requests' errors are among them
-        raise _missing([*places, cache / _NAME], f"downloading it failed: {error}") from error
+        raise _missing([*places, cache / _NAME], f"downloading it failed: {error}") from None
 
 
 def _missing(places, why=None):
