@@ -68,8 +68,41 @@ static void mse_backward(real *dy, const real *y, const real *target,
 
 /* ---- cross-entropies --------------------------------------------------------------- */
 
-/* Numbers whose (1 + e^-|y|), each at most 2, are multiplied before one logarithm is taken. */
-enum { FACTORS = 512 };
+/* Numbers whose (1 + e^-|y|), each at most 2, are multiplied before one logarithm is taken; in
+ * lanes, which run on vectors: number j into lane j % LOSS_LANES. */
+enum { FACTORS = 512, LOSS_LANES = 16 };
+
+/* sum += max(y, 0) - y t + ln(1 + e^-|y|) of n <= FACTORS numbers */
+static double logits_forward(const real *y, const real *target, ptrdiff_t n)
+{
+    double product[LOSS_LANES], sum[LOSS_LANES] = {0};
+    real e[LOSS_LANES];
+
+    for (ptrdiff_t k = 0; k < LOSS_LANES; k++) {
+        product[k] = 1;
+    }
+    for (ptrdiff_t j = 0; j < n; j += LOSS_LANES) {
+        const ptrdiff_t count = n - j < LOSS_LANES ? n - j : LOSS_LANES;
+        real z[LOSS_LANES] = {0}, t[LOSS_LANES] = {0};
+
+        memcpy(z, y + j, (size_t)count * sizeof *z);
+        memcpy(t, target + j, (size_t)count * sizeof *t);
+        for (ptrdiff_t k = 0; k < LOSS_LANES; k++) {
+            e[k] = exp_negative(-magnitude(z[k]));
+        }
+        for (ptrdiff_t k = 0; k < LOSS_LANES; k++) {
+            sum[k] += (double)(z[k] > 0 ? z[k] : 0) - (double)z[k] * (double)t[k];
+            product[k] *= k < count ? 1 + (double)e[k] : 1;
+        }
+    }
+    for (ptrdiff_t half = LOSS_LANES / 2; half > 0; half /= 2) {
+        for (ptrdiff_t k = 0; k < half; k++) {
+            sum[k] += sum[k + half];
+            product[k] *= product[k + half];
+        }
+    }
+    return sum[0] + log(product[0]);
+}
 
 static double binary_forward(const real *y, const real *target, Loss loss, ptrdiff_t M)
 {
@@ -81,16 +114,8 @@ static double binary_forward(const real *y, const real *target, Loss loss, ptrdi
         sum -= t * log(p) + (1 - t) * log(1 - p);
     }
     for (ptrdiff_t begin = 0; loss.logits && begin < M; begin += FACTORS) {
-        const ptrdiff_t end = begin + FACTORS < M ? begin + FACTORS : M;
-        double product = 1;
-
-        for (ptrdiff_t j = begin; j < end; j++) {
-            const double z = (double)y[j];
-
-            sum += (z > 0 ? z : 0) - z * (double)target[j];
-            product *= 1 + (double)exp_negative(-magnitude(y[j]));
-        }
-        sum += log(product);
+        sum += logits_forward(y + begin, target + begin,
+                              begin + FACTORS < M ? FACTORS : M - begin);
     }
     return sum / (double)M;
 }

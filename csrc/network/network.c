@@ -485,7 +485,7 @@ static void network_loss(Network *net, const Run *run, const ptrdiff_t *samples,
         const double weight = run->weights ? run->weights[s] : 1;
 
         net->loss[b] = weight * loss_forward(o.y, o.m, target, o.mask, run->loss, o.rows, o.M);
-        net->correct[b] = fraction_correct(o, target, run->loss);
+        net->correct[b] = run->accuracy ? fraction_correct(o, target, run->loss) : 0;
         net->squares[b] = !run->squares ? 0
                           : loss_forward(o.y, o.m, target, o.mask, mse, o.rows, o.M);
         for (ptrdiff_t l = 0; l < net->count; l++) {

@@ -96,7 +96,7 @@ typedef struct {
     real *output;                       /* (rows or samples, M), or NULL */
     const double *weights;              /* (samples) of their losses, or NULL: 1 */
     Loss loss;
-    int squares;                        /* mse is wanted beside the loss */
+    int accuracy, squares;              /* are wanted beside the loss */
     ptrdiff_t samples, batch;           /* in this run; in a batch, the last may be smaller */
     ptrdiff_t place;                    /* of its first sample in the epoch */
     uint64_t key;                       /* of the epoch's noise */

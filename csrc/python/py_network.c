@@ -141,14 +141,14 @@ static int dense_from(Layer *layer, PyObject *tuple, const Layer *below, PyObjec
 }
 
 /* ("average",) */
-static int average_from(Layer *layer, PyObject *tuple, const Layer *below)
+static int average_from(Layer *layer, PyObject *tuple, const Network *net, const Layer *below)
 {
     const char *kind;
 
     if (!PyArg_ParseTuple(tuple, "s:average", &kind)) {
         return -1;
     }
-    if (!below || below->kind == DROPOUT) {
+    if (!below_of(net, layer)) {
         PyErr_SetString(PyExc_ValueError, "average: must follow a layer with weights");
         return -1;
     }
@@ -175,8 +175,9 @@ static int dropout_from(Layer *layer, PyObject *tuple, const Layer *below)
     return 0;
 }
 
-static int layer_from(Layer *layer, PyObject *tuple, const Layer *below, PyObject *arrays)
+static int layer_from(Layer *layer, PyObject *tuple, const Network *net, PyObject *arrays)
 {
+    const Layer *below = layer > net->layers ? layer - 1 : NULL;
     const char *kind = "";
     int failed;
 
@@ -193,7 +194,7 @@ static int layer_from(Layer *layer, PyObject *tuple, const Layer *below, PyObjec
     } else if (!strcmp(kind, "dense")) {
         failed = dense_from(layer, tuple, below, arrays);
     } else if (!strcmp(kind, "average")) {
-        failed = average_from(layer, tuple, below);
+        failed = average_from(layer, tuple, net, below);
     } else if (!strcmp(kind, "dropout")) {
         failed = dropout_from(layer, tuple, below);
     } else {
@@ -241,8 +242,7 @@ static PyObject *py_network_new(PyObject *Py_UNUSED(module), PyObject *args)
     for (ptrdiff_t l = 0; l < holder->net.count; l++) {
         Layer *layer = &holder->net.layers[l];
 
-        if (layer_from(layer, PyTuple_GET_ITEM(tuples, l), l ? layer - 1 : NULL,
-                       holder->arrays)) {
+        if (layer_from(layer, PyTuple_GET_ITEM(tuples, l), &holder->net, holder->arrays)) {
             goto error;
         }
     }
@@ -423,7 +423,7 @@ static void know(Call *call, char letter, ptrdiff_t value, const char *axis)
 }
 
 /* network_run(network, x, starts, mask, target, output, weights, order, first, batch,
- * optimizer, rates, step, (loss, logits), squares, key, sums, seconds)
+ * optimizer, rates, step, (loss, logits), accuracy, squares, key, sums, seconds)
  * -> (samples done, diverged): the batches of order[first:] */
 static PyObject *py_network_run(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -439,10 +439,10 @@ static PyObject *py_network_run(PyObject *Py_UNUSED(module), PyObject *args)
     Holder *holder;
     ptrdiff_t counted = 3;
 
-    if (!PyArg_ParseTuple(args, "OOOOOOOOnnOOd(ip)pKOd:network_run", &capsule, &x, &starts, &mask,
+    if (!PyArg_ParseTuple(args, "OOOOOOOOnnOOd(ip)ppKOd:network_run", &capsule, &x, &starts, &mask,
                           &target, &output, &weights, &order, &first, &batch, &optimizer, &rates,
-                          &run.step, &kind, &run.loss.logits, &run.squares, &key, &sums,
-                          &run.seconds)) {
+                          &run.step, &kind, &run.loss.logits, &run.accuracy, &run.squares,
+                          &key, &sums, &run.seconds)) {
         return NULL;
     }
     if (!PyCapsule_IsValid(capsule, NETWORK)) {

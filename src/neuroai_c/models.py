@@ -1,6 +1,5 @@
 """Sequential: layers in a row, trained in C a run of batches at a time."""
 
-import itertools
 import re
 import time
 
@@ -555,8 +554,8 @@ class Sequential:
             self._check_batches("fit", whole[0], batch_size)
             source = _Arrays(whole, batch_size, steps_per_epoch, shuffle, self._rng)
         if validation_data is not None:
-            validation_data = self._data("validation", *validation_data)
-            self._check_batches("validation", validation_data[0], batch_size)
+            validation_data = self._data("fit: validation_data", *validation_data)
+            self._check_batches("fit: validation_data", validation_data[0], batch_size)
 
         steps = source.steps
         hooks = CallbackList(
@@ -572,9 +571,8 @@ class Sequential:
             with progress.bar(verbose, title, steps) as bar:
                 start = time.perf_counter()
                 measures = _Measures(self)
-                batches = itertools.count()
                 for samples, y, weights, order, size in source.epoch(self):
-                    self._run(samples, y, weights, order, size, title, bar, measures, batches,
+                    self._run(samples, y, weights, order, size, title, bar, measures,
                               training=True, hooks=hooks if hooks.train_batches else None)
                 seconds = time.perf_counter() - start
                 logs = measures.values()
@@ -844,11 +842,11 @@ class Sequential:
         )
         self._network, self._states = ops._KERNELS[self.dtype].network_new(specs), states
 
-    def _run(self, samples, y, weights, order, batch_size, title, bar, measures, batches=None, *,
+    def _run(self, samples, y, weights, order, batch_size, title, bar, measures, *,
              training=False, output=None, hooks=None):
         """Runs the batches of `order` through C, which adds up what is measured.
 
-        `hooks`, where given, are called for every batch, whose numbers `batches` counts.
+        `hooks`, where given, are called before and after every batch.
         """
         if self._input_shape is None:
             self._build_layers(samples.inputs)
@@ -857,26 +855,28 @@ class Sequential:
         noisy = training and any(isinstance(layer, layers.Dropout) for layer in self.layers)
         key = int(self._rng.integers(2**64, dtype=np.uint64)) if noisy else 0
         kind = "train" if training else "predict" if y is None else "test"
-        batches = itertools.count() if batches is None else batches
-        rates = None
-        if training:
-            rates = self.optimizer._rates(self._steps_made, -(-len(order) // batch_size))
+        rates = self.optimizer._rates(self._steps_made, -(-len(order) // batch_size)) if (
+            training and not hooks
+        ) else None
         done = batches_done = 0
         while done < len(order):
-            if hooks:
-                number = next(batches)
-                hooks.call(f"on_{kind}_batch_begin", number, {})
+            end = len(order)
+            if hooks:                   # which may change the rate, or ask for one batch's logs
+                hooks.call(f"on_{kind}_batch_begin", measures.batches, {})
+                end = min(done + batch_size, end)
+                rates = self.optimizer._rates(self._steps_made, 1) if training else None
             count, diverged = run(
-                self._network, samples.x, samples.starts, samples.mask, y, output, weights, order,
-                done, batch_size, self.optimizer._spec() if training else None,
-                None if rates is None else rates[batches_done:], self._steps_made,
-                self.loss._spec() if y is not None else (0, False), measures.squares, key,
-                measures.sums, 0.0 if hooks else _SECONDS,
+                self._network, samples.x, samples.starts, samples.mask, y, output, weights,
+                order[:end], done, batch_size, self.optimizer._spec() if training else None,
+                rates if rates is None or hooks else rates[batches_done:], self._steps_made,
+                self.loss._spec() if y is not None else (0, False), measures.accuracy,
+                measures.squares, key, measures.sums, _SECONDS,
             )
             new = -(-count // batch_size)
             done += count
             batches_done += new
             measures.samples += count
+            measures.batches += new
             self._steps_made += new if training else 0
             if y is not None and measures.samples and (bar.shown or hooks):
                 values = measures.values()
@@ -884,11 +884,12 @@ class Sequential:
             bar.update(new)
             if diverged:
                 raise FloatingPointError(
-                    f"{title}, batch {batches_done + 1}: the loss is no longer finite, "
+                    f"{title}, batch {measures.batches + 1}: the loss is no longer finite, "
                     "or its gradient; the weights are those after the batch before"
                 )
             if hooks:
-                hooks.call(f"on_{kind}_batch_end", number, values if y is not None else {})
+                logs = values if y is not None else {}
+                hooks.call(f"on_{kind}_batch_end", measures.batches - 1, logs)
 
 
 class _Measures:
@@ -898,9 +899,10 @@ class _Measures:
         self._model = model
         self._counted = _counted(model)
         of_model = model._metrics if model._compiled else []
+        self.accuracy = any(isinstance(metric, metrics.Accuracy) for metric in of_model)
         self.squares = any(isinstance(metric, metrics.MeanSquaredError) for metric in of_model)
         self.sums = np.zeros(3 + len(self._counted))
-        self.samples = 0
+        self.samples = self.batches = 0
 
     def values(self):
         """Loss and metrics by name: the means over samples."""
@@ -964,7 +966,12 @@ class _Stream:
 def _pair(where, argument, value):
     """(x, y) or (x, y, sample_weight)."""
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
-        raise TypeError(f"{where}: {argument} must be (x, y) or (x, y, sample_weight)")
+        raise TypeError(
+            f"{where}: {argument} must be (x, y) or (x, y, sample_weight), "
+            f"got {len(value)} of them" if isinstance(value, (tuple, list)) else
+            f"{where}: {argument} must be (x, y) or (x, y, sample_weight), "
+            f"got {type(value).__name__}"
+        )
     return value
 
 

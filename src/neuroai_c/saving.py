@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from . import checks, files, losses, metrics, optimizers
+from . import checks, files
 from .history import History
+from .layers import InputLayer
 from .serialization import deserialize, serialize
 
 
@@ -15,16 +16,24 @@ def named(group, arrays):
 def set_arrays(where, group, arrays, found):
     """Copies what `named` made into arrays, all or none of them."""
     wanted = named(group, arrays)
-    if set(wanted) != set(found):
-        raise ValueError(f"{where} must have {len(wanted)} arrays, {group}, got {len(found)}")
+    _check(where, {name: array.shape for name, array in wanted.items()}, found)
     for name, array in wanted.items():
-        if found[name].shape != array.shape or found[name].dtype != array.dtype:
-            raise ValueError(
-                f"{where}: {name} must be {array.dtype} {array.shape}, "
-                f"got {found[name].dtype} {found[name].shape}"
-            )
+        if found[name].dtype != array.dtype:
+            raise ValueError(f"{where}: {name} must be {array.dtype}, got {found[name].dtype}")
     for name, array in wanted.items():
         array[...] = found[name]
+
+
+def _check(where, shapes, found):
+    """ValueError where the arrays that were found have other names or shapes."""
+    if set(shapes) != set(found):
+        raise ValueError(
+            f"{where}: arrays must be {', '.join(sorted(shapes)) or 'none'}, "
+            f"got {', '.join(sorted(found)) or 'none'}"
+        )
+    for name, shape in shapes.items():
+        if found[name].shape != shape:
+            raise ValueError(f"{where}: {name} must have shape {shape}, got {found[name].shape}")
 
 
 def content(model):
@@ -45,8 +54,8 @@ def content(model):
         document["steps"] = model._steps_made if model._slots is not None else None
     if history is not None:
         document["history"] = list(history.history)
-        arrays["epochs"] = np.array(history.epoch, np.int64)
-        arrays["seconds"] = np.array(history.seconds, np.float64)
+        arrays["history/epoch"] = np.array(history.epoch, np.int64)
+        arrays["history/seconds"] = np.array(history.seconds, np.float64)
         arrays.update(named("history", [np.array(v, np.float64) for v in history.history.values()]))
     return arrays, document
 
@@ -95,61 +104,94 @@ def load_model(path):
     where = f"load_model: {path}"
     try:
         return _model_of(where, arrays, document)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, MemoryError) as error:
         raise ValueError(f"{where} is no model of this version: {error!r}") from error
 
 
 def _model_of(where, arrays, document):
     from .models import Sequential
 
-    model = Sequential.from_config(document["model"])
-    set_arrays(where, "weights", model._arrays(), _group("weights", arrays))
+    if not set(document) <= {"model", "rng", "compile", "steps", "history"}:
+        raise ValueError(f"{where}: the document has other entries, {', '.join(document)}")
+    groups = {"weights": {}, "slots": {}, "states": {}, "history": {}}
+    for name, array in arrays.items():
+        groups[checks.one_of(where, "arrays", name.partition("/")[0], groups)][name] = array
+    config = document["model"]
+    # What the configuration promises is compared with what is there before room is made for it.
+    _check(where, _promised(Sequential.from_config({**config, "input_shape": None}),
+                            config["input_shape"]), groups["weights"])
+    model = Sequential.from_config(config)
+    set_arrays(where, "weights", model._arrays(), groups["weights"])
     model._rng = files.rng_from(document["rng"])
     if "compile" in document:
-        by_name = {layer.name: layer for layer in model.layers}
-        saved = document["compile"]
-        model.compile(
-            optimizers.get(deserialize("optimizer", saved["optimizer"], where)),
-            losses.get(deserialize("loss", saved["loss"], where)),
-            [metrics.get(deserialize("metric", m, where, by_name)) for m in saved["metrics"]],
-        )
-        if document["steps"] is not None:
-            model._make_slots()
-            set_arrays(where, "slots", _slots(model), _group("slots", arrays))
-            model._steps_made = checks.integer(where, "steps", document["steps"], 0, 2**53)
-    _set_states(where, model, _group("states", arrays))
+        _compile(where, model, document["compile"], document["steps"], groups["slots"])
+    elif groups["slots"]:
+        raise ValueError(f"{where}: there are slots of an optimizer, and no optimizer")
+    _set_states(where, model, groups["states"])
     if "history" in document:
-        model.history = _history(document["history"], arrays)
+        model.history = _history(where, document["history"], groups["history"])
+    elif groups["history"]:
+        raise ValueError(f"{where}: there are arrays of a history, and no history")
     return model
 
 
-def _group(group, arrays):
-    return {name: array for name, array in arrays.items() if name.startswith(group + "/")}
+def _promised(model, input_shape):
+    """The names and shapes of the weights that a model is going to have."""
+    shapes = []
+    if input_shape is not None:
+        inputs = InputLayer(input_shape).input_shape[1]
+        for layer in model.layers:
+            shapes += layer._shapes(inputs)
+            inputs = getattr(layer, "units", inputs)
+    return {f"weights/{i:04}": shape for i, shape in enumerate(shapes)}
+
+
+def _compile(where, model, saved, steps, slots):
+    by_name = {layer.name: layer for layer in model.layers}
+    model.compile(
+        deserialize("optimizer", saved["optimizer"], where),
+        deserialize("loss", saved["loss"], where),
+        [deserialize("metric", metric, where, by_name) for metric in saved["metrics"]],
+    )
+    if steps is not None:
+        model._make_slots()
+        set_arrays(where, "slots", _slots(model), slots)
+        model._steps_made = checks.integer(where, "steps", steps, 0, 2**53)
+    elif slots:
+        raise ValueError(f"{where}: there are slots of an optimizer that made no step")
 
 
 def _set_states(where, model, found):
-    stateful = [layer for layer in model.layers if getattr(layer, "stateful", False)]
+    """The states of stateful layers: pairs of arrays of one shape."""
     for i, layer in enumerate(model.layers):
-        pair = [found.pop(f"states/{2 * i + k:04}", None) for k in range(2)]
-        if pair[0] is None and pair[1] is None:
+        names = [f"states/{2 * i + k:04}" for k in range(2)]
+        if not any(name in found for name in names):
             continue
-        if layer not in stateful or any(
+        pair = [found.pop(name, None) for name in names]
+        if not getattr(layer, "stateful", False) or any(
             array is None or array.ndim != 2 or array.shape != pair[0].shape
             or array.shape[1] != layer.units or array.dtype != model.dtype
             for array in pair
         ):
-            raise ValueError(f"{where}: states of {layer!r} do not fit it")
+            raise ValueError(f"{where}: the states of {layer!r} do not fit it")
         layer._state = tuple(pair)
     if found:
         raise ValueError(f"{where}: there are states of layers that it does not have")
 
 
-def _history(names, arrays):
+def _history(where, names, found):
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{where}: history must be a list of names, got {names!r}")
+    keys = ["history/epoch", "history/seconds", *named("history", names)]
+    if set(found) != set(keys) or any(array.ndim != 1 for array in found.values()):
+        raise ValueError(f"{where}: history must have the arrays {', '.join(keys)}, in one axis")
+    epochs = found["history/epoch"]
+    if epochs.dtype != np.int64 or len(found["history/seconds"]) != len(epochs) or any(
+        found[key].dtype != np.float64 or len(found[key]) > len(epochs) for key in keys[1:]
+    ):
+        raise ValueError(f"{where}: the arrays of history must be float64, one number an epoch")
     history = History()
-    history.epoch = arrays["epochs"].tolist()
-    history.seconds = arrays["seconds"].tolist()
-    history.history = {
-        checks.one_of("history", "name", name, names): arrays[f"history/{i:04}"].tolist()
-        for i, name in enumerate(names)
-    }
+    history.epoch = epochs.tolist()
+    history.seconds = found["history/seconds"].tolist()
+    history.history = {name: found[key].tolist() for name, key in zip(names, keys[2:])}
     return history

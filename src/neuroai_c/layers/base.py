@@ -117,6 +117,10 @@ class Layer(Shown):
         """(T, M) or (M,) for an input of (T, N) or (N,); ValueError where it does not fit."""
         raise NotImplementedError
 
+    def _shapes(self, inputs):
+        """The shapes of the weights, in their order, for that many inputs."""
+        return []
+
     def _build(self, input_shape, rng, dtype):
         """Makes the weights."""
         self.built = True

@@ -88,6 +88,9 @@ class Dense(Layer):
     def _output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
 
+    def _shapes(self, inputs):
+        return [(inputs, self.units)] + [(self.units,)] * self.use_bias
+
     def _build(self, input_shape, rng, dtype):
         shape = (input_shape[-1], self.units)
         kernel = _drawn("Dense", "kernel", self.kernel_initializer, shape, rng, dtype)

@@ -214,6 +214,15 @@ class SNU(Layer):
         _need_sequence(self, input_shape)
         return (input_shape[0], self.units) if self.return_sequences else (self.units,)
 
+    def _shapes(self, inputs):
+        units = self.units
+        return [
+            (inputs, units),
+            *[(units, units)] * self.recurrent,
+            (units,),
+            *[(units,)] * self.trainable_decay,
+        ]
+
     def _build(self, input_shape, rng, dtype):
         units = (self.units,)
         shape = (input_shape[-1], self.units)
