@@ -12,7 +12,7 @@ static ptrdiff_t row_of(const Network *net, const Layer *layer)
     if (layer->kind == DROPOUT && layer != net->layers) {
         return row_of(net, layer - 1);
     }
-    return layer->kind == AVERAGE || (layer->kind == SNU && layer == last_layer(net))
+    return net->slim || layer->kind == AVERAGE || (layer->kind == SNU && layer == last_layer(net))
                ? layer->M : whole_lines(layer->M);
 }
 
@@ -37,6 +37,9 @@ static void *take(char *memory, size_t *used, ptrdiff_t count, size_t size)
     *used += ((size_t)count * size + 63) / 64 * 64;
     return place;
 }
+
+/* More steps than that are kept in y, V and D alone, 12 bytes a unit and step in float32. */
+enum { LONG = 4096 };
 
 /* Batches that are small enough for the first kernel to go row by row: the D of a block of
  * columns stays in the core's cache, and few of a row's samples have spikes. */
@@ -75,13 +78,14 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
                        ptrdiff_t B, ptrdiff_t T, int training, int masked)
 {
     const ptrdiff_t m = layer->unit.m, N = layer->N, M = layer->M;
+    const ptrdiff_t peaks = layer->unit.inhibition ? (T + 1) * B : 0;
 
     layer->unit.b = layer->bias = take(memory, used, m, sizeof(real));
     layer->unit.d = layer->decay = take(memory, used, m, sizeof(real));
     layer->unit.zeros = layer->zeros = take(memory, used, m, sizeof(real));
     layer->V = take(memory, used, B * T * m, sizeof(real));
     layer->y = take(memory, used, B * T * m, sizeof(real));
-    layer->peak = take(memory, used, (T + 1) * B, sizeof(real));
+    layer->peak = take(memory, used, peaks, sizeof(real));
     layer->unit.side = layer->unit.R ? take(memory, used, B * m, sizeof(real)) : NULL;
     layer->turned = layer->backwards ? take(memory, used, B * T * m, sizeof(real)) : NULL;
     layer->turned_mask = layer->backwards && masked ? take(memory, used, B * T, 1) : NULL;
@@ -90,7 +94,7 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
     layer->unit.y_0 = layer->y_0;
     layer->unit.V_0 = layer->V_0;
     layer->fired = NULL;
-    if (layer->unit.h.f == STEP) {
+    if (layer->unit.h.f == STEP && T <= LONG) {
         layer->fired = take(memory, used, (M + 63) / 64 * B * T, sizeof *layer->fired);
     }
     layer->Wt = layer->Rt = NULL;
@@ -104,8 +108,8 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
         .dd = layer->weights[DECAY].rows ? take(memory, used, B * m, sizeof(real)) : NULL,
         .held_y = masked ? take(memory, used, B * m, sizeof(real)) : NULL,
         .held_V = masked ? take(memory, used, B * m, sizeof(real)) : NULL,
-        .pull = take(memory, used, (T + 1) * B, sizeof(real)),
-        .ties = take(memory, used, (T + 1) * B, sizeof(real)),
+        .pull = take(memory, used, peaks, sizeof(real)),
+        .ties = take(memory, used, peaks, sizeof(real)),
     };
     layer->D = layer->backwards ? layer->turned : layer->back.D;
     weights_layout(layer, below, memory, used, B);
@@ -123,6 +127,7 @@ static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t 
 {
     size_t used = 0;
 
+    net->slim = T > LONG;
     net->loss = take(memory, &used, B, sizeof(double));
     net->correct = take(memory, &used, B, sizeof(double));
     net->squares = take(memory, &used, B, sizeof(double));

@@ -80,6 +80,7 @@ typedef struct {
 typedef struct {
     Layer *layers;
     ptrdiff_t count, T;                 /* T steps of a batch */
+    int slim;                           /* sequences so long that memory counts: rows without rest */
     uint8_t *mask;                      /* (B, T) of the input */
     const uint8_t *out_mask;            /* (B, rows) of the output, or NULL */
     int turned;                         /* the output runs against the input */
