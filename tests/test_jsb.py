@@ -6,7 +6,6 @@ import hashlib
 import http.server
 import inspect
 import json
-import os
 import sys
 import threading
 import types
@@ -15,9 +14,9 @@ from pathlib import Path
 import neuroai_c as ai
 import numpy as np
 import pytest
+from chorales import DATA, MISSING, NAME
 from neuroai_c.datasets import jsb
 
-NAME = "jsb-chorales-quarter.json"
 SHA256 = "2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91"
 TINY = json.dumps({
     "train": [[[21, 108], [], [60]], [[64]]],
@@ -25,24 +24,7 @@ TINY = json.dumps({
     "test": [[[107, 23]], [[]], [[50]]],
 }).encode()
 
-
-def whole_file():
-    """The data's own file, without a download; None where it is not."""
-    folders = [os.environ.get("NEUROAI_C_DATA")]
-    try:
-        import pooch
-
-        folders.append(pooch.os_cache("neuroai_c"))
-    except ModuleNotFoundError:
-        pass
-    files = [Path(folder) / sub / NAME for folder in folders if folder for sub in ("", "jsb")]
-    return next((file for file in files if file.is_file()), None)
-
-
-DATA = whole_file()
-needs_data = pytest.mark.skipif(
-    DATA is None, reason=f"{NAME} is neither in the folder NEUROAI_C_DATA nor in pooch's cache"
-)
+needs_data = pytest.mark.skipif(DATA is None, reason=MISSING)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,8 @@ def main(arguments=None):
         print("\nneuroai-c: interrupted", file=sys.stderr)
         return 130
     except (OSError, ValueError, TypeError, FloatingPointError, ImportError) as error:
-        print(f"neuroai-c: {error}", file=sys.stderr)
+        lines = str(error).splitlines()
+        print("neuroai-c:", *map(str.strip, lines), file=sys.stderr)
         return 1
 
 

@@ -15,6 +15,6 @@ A page is a module with
 where results["config"] has `epochs` and, for the SAMPLES digits, `train_digits`.
 """
 
-from . import lateral_inhibition, mnist
+from . import jsb, lateral_inhibition, mnist
 
-PAGES = {"lateral-inhibition": lateral_inhibition, "mnist": mnist}
+PAGES = {"lateral-inhibition": lateral_inhibition, "mnist": mnist, "jsb": jsb}

@@ -42,8 +42,13 @@ def table(results, titles, published, measures):
         known = published.get(name, {})
         obtained = [f"{np.mean(result[measure.key]):{measure.form}}" for measure in measures]
         rows.append([titles[name], *(shown(known, measure) for measure in measures), *obtained])
+    return markdown(rows)
+
+
+def markdown(rows):
+    """Rows of texts as a Markdown table; the first are its headings."""
     widths = [max(map(len, column)) for column in zip(*rows)]
-    rows.insert(1, ["-" * width for width in widths])
+    rows = [rows[0], ["-" * width for width in widths], *rows[1:]]
     lines = (" | ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows)
     return "\n".join(f"| {line} |" for line in lines)
 
