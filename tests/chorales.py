@@ -1,4 +1,4 @@
-"""Where the JSB chorales are on this machine, for the tests that need them: nothing is downloaded."""
+"""Where the JSB chorales are on this machine, for tests that need them: nothing is downloaded."""
 
 import os
 from pathlib import Path
