@@ -543,7 +543,7 @@ class Sequential:
                     "fit: sample_weight and validation_split must not be given beside an "
                     "iterable of batches"
                 )
-            source = _Stream(x, steps_per_epoch)
+            source, trained = _Stream(x, steps_per_epoch), batch_size
         else:
             if split:
                 x, y, sample_weight = _sliceable("fit", x, y, sample_weight)
@@ -551,11 +551,13 @@ class Sequential:
                     "fit", x, y, sample_weight, split
                 )
             whole = self._data("fit", x, y, sample_weight)
-            self._check_batches("fit", whole[0], batch_size)
+            trained = min(batch_size, whole[0].count)
+            self._check_batches("fit", whole[0].count, trained)
             source = _Arrays(whole, batch_size, steps_per_epoch, shuffle, self._rng)
         if validation_data is not None:
             validation_data = self._data("fit: validation_data", *validation_data)
-            self._check_batches("fit: validation_data", validation_data[0], batch_size)
+            count = validation_data[0].count
+            self._check_batches("fit: validation_data", count, trained if count else batch_size)
 
         steps = source.steps
         hooks = CallbackList(
@@ -712,14 +714,13 @@ class Sequential:
                 f"{where}: the model is not compiled, or was changed since: call compile first"
             )
 
-    def _check_batches(self, where, samples, batch_size):
+    def _check_batches(self, where, count, batch_size):
         """ValueError where a stateful layer would meet a smaller batch."""
         stateful = any(getattr(layer, "stateful", False) for layer in self.layers)
-        batch_size = min(batch_size, samples.count)
-        if stateful and batch_size and samples.count % batch_size:
+        if stateful and count % batch_size:
             raise ValueError(
                 f"{where}: x must have whole batches of {batch_size} samples, as a layer is "
-                f"stateful, got {samples.count}"
+                f"stateful, got {count} samples"
             )
 
     def _evaluate(self, where, x, y, batch_size, verbose, return_dict, weights=None,
@@ -728,7 +729,7 @@ class Sequential:
         batch_size = _batch_size(where, batch_size)
         verbose = _verbose(where, verbose)
         evaluated = self._data(where, x, y, weights)
-        self._check_batches(where, evaluated[0], batch_size)
+        self._check_batches(where, evaluated[0].count, min(batch_size, evaluated[0].count))
         hooks = CallbackList(where, callbacks, self, {"verbose": verbose})
         values = self._evaluation(evaluated, batch_size, verbose, hooks)
         return values if return_dict else _as_list(values)
@@ -751,7 +752,7 @@ class Sequential:
         batch_size = _batch_size(where, batch_size)
         verbose = _verbose(where, verbose)
         samples = self._input(where, x)
-        self._check_batches(where, samples, batch_size)
+        self._check_batches(where, samples.count, min(batch_size, max(samples.count, 1)))
         hooks = CallbackList(where, callbacks, self, {"verbose": verbose})
         shape = self._shape(samples.steps, samples.inputs)
         ragged = samples.lengths is not None and len(shape) == 2
