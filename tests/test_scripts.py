@@ -1,6 +1,7 @@
-"""scripts: the table of seeds; notebooks that are run and saved."""
+"""scripts: the table of seeds; notebooks that are run and saved; JSB's likelihood and search."""
 
 import base64
+import importlib
 import importlib.util
 import io
 import json
@@ -125,3 +126,102 @@ def test_pictures_have_256_colours(run_notebooks):
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     assert picture.size == (50, 40) and picture.mode == "P"
     assert len(picture.getcolors()) <= 256
+
+
+# ---- jsb_nll, jsb_search ---------------------------------------------------
+
+
+@pytest.fixture
+def jsb_nll(monkeypatch):
+    """The script, which jsb_search imports, with a few short chorales for data."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    rng = np.random.default_rng(0)
+    splits = [[(rng.random((steps, 88)) < 0.1).astype(np.uint8) for steps in lengths]
+              for lengths in ((5, 2, 7, 4, 3), (2, 6), (3, 8))]
+    module = importlib.import_module("jsb_nll")
+    monkeypatch.setattr(module.datasets, "JSB", lambda path=None: splits)
+    return module
+
+
+def test_jsb_nll(jsb_nll, tmp_path, capsys):
+    jsb_nll.main(["--quick", "--seeds", "0", "1", "--output", str(tmp_path / "nll.json")])
+    results = json.loads((tmp_path / "nll.json").read_text())
+    out = capsys.readouterr().out
+    assert list(results["nets"]) == list(jsb_nll.SETTINGS)
+    for name, net in results["nets"].items():
+        first, second = net["runs"]
+        assert (first["seed"], second["seed"]) == (0, 1)
+        assert first["test_nll"] != second["test_nll"] and first["best_epoch"] == 1
+        low, high = sorted((first["test_nll"], second["test_nll"]))
+        published = f"{jsb_nll.PUBLISHED[name]:.2f}" if name in jsb_nll.PUBLISHED else "-"
+        assert f"| {name} | {published} | **{(low + high) / 2:.3f}** ({low:.3f}-{high:.3f}) |" in out
+
+
+def test_the_weights_are_those_of_the_epoch_best_on_valid(jsb_nll):
+    splits = jsb_nll.load()
+    setting = jsb_nll.replace(jsb_nll.SETTINGS["sSNU"], epochs=30, rate=0.05)    # overfits
+    model, run = jsb_nll.train(setting, splits, seed=3)
+    history = run["history"]["valid_nll"]
+    assert len(history) == 30 and run["best_epoch"] < 30
+    assert run["valid_nll"] == min(history) == history[run["best_epoch"] - 1]
+    assert jsb_nll.negative_log_likelihood(model, *splits["valid"]) == run["valid_nll"]
+
+
+def test_negative_log_likelihood(jsb_nll):
+    """Step by step, so that a chorale counts by its length."""
+    x, y = jsb_nll.load()["train"]
+    model = jsb_nll.make_model(jsb_nll.SETTINGS["SNU"], len(x), seed=0)
+    sums = []
+    for read, target in zip(x, y):
+        p = 1 / (1 + np.exp(-model.predict(read[None], verbose=0)[0].astype(np.float64)))
+        sums += list(-np.log(np.where(target == 1, p, 1 - p)).sum(axis=1))
+    assert len(sums) == 4 + 1 + 6 + 3 + 2
+    assert jsb_nll.negative_log_likelihood(model, x, y) == pytest.approx(np.mean(sums), rel=1e-12)
+
+
+@pytest.fixture
+def jsb_search(jsb_nll, monkeypatch):
+    module = importlib.import_module("jsb_search")
+    monkeypatch.setattr(module, "SPACE", {**module.SPACE, "units": (3, 4), "epochs": (1, 2)})
+    return module
+
+
+def test_jsb_search_goes_on(jsb_search, tmp_path, capsys):
+    path = tmp_path / "trials.jsonl"
+    arguments = ["--net", "SNU", "--output", str(path), "--trials"]
+    jsb_search.main([*arguments, "3"])
+    whole = path.read_text().splitlines()
+    assert [json.loads(line)["trial"] for line in whole] == [0, 1, 2]
+    table = capsys.readouterr().out.split("\n\n")[-1].splitlines()
+    best = min(map(json.loads, whole), key=lambda line: line["valid_nll"])
+    assert table[2].startswith(f"| {best['trial']} | {best['valid_nll']:.3f} |") and len(table) == 5
+
+    path.write_text(f"{whole[1]}\n{whole[0][:50]}")        # killed while it wrote
+    jsb_search.main([*arguments, "2"])
+    again = path.read_text().splitlines()
+    assert again[0] == whole[1]
+    first, second = json.loads(whole[0]), json.loads(again[1])
+    assert first.pop("seconds") > 0 and second.pop("seconds") > 0 and first == second
+
+    jsb_search.main(["--net", "sSNU", "--output", str(path), "--trials", "1"])
+    assert json.loads(path.read_text().splitlines()[-1])["setting"]["activation"] == "sigmoid"
+
+
+def test_jsb_search_does_not_look_at_test(jsb_search, jsb_nll, tmp_path, monkeypatch):
+    train, valid, test = jsb_nll.datasets.JSB()
+    arguments = ["--net", "SNU", "--trials", "1", "--output"]
+    jsb_search.main([*arguments, str(tmp_path / "a")])
+    monkeypatch.setattr(jsb_nll.datasets, "JSB", lambda path=None: (train, valid, test[:1]))
+    jsb_search.main([*arguments, str(tmp_path / "b")])
+    a, b = (json.loads((tmp_path / name).read_text()) for name in "ab")
+    assert a["valid_nll"] == b["valid_nll"] and not any("test" in key for key in a)
+
+
+def test_jsb_search_of_a_trial_that_diverges(jsb_search, jsb_nll, tmp_path, monkeypatch, capsys):
+    def diverging(*arguments):
+        raise FloatingPointError("fit: epoch 1, batch 0")
+
+    monkeypatch.setattr(jsb_nll, "train", diverging)
+    jsb_search.main(["--net", "SNU", "--trials", "1", "--output", str(tmp_path / "a")])
+    assert json.loads((tmp_path / "a").read_text())["valid_nll"] is None
+    assert len(capsys.readouterr().out.split("\n\n")[-1].splitlines()) == 2
