@@ -526,11 +526,14 @@ static void network_output(const Network *net, const Run *run, const ptrdiff_t *
 
 /* ---- backward --------------------------------------------------------------- */
 
-/* e_t += the gradient of the sum of |y|; of a layer that puts out one step all of e_t are set */
+/* e_t += the gradient of the sum of |y|; of a layer that puts out one step all of e_t are set.
+ * At 0 it is 0, but 1 where y is a spike or none: y can only grow there, and a unit that is about
+ * to spike is held back as one that does. */
 static void l1_backward(Layer *layer, ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
     const ptrdiff_t m = layer->unit.m;
     const real each = (real)(layer->l1 / (double)B);
+    const int spikes = layer->unit.h.f == STEP;
 
     for (ptrdiff_t b = first; b < last; b++) {
         for (ptrdiff_t t = 0; t < T; t++) {
@@ -539,7 +542,7 @@ static void l1_backward(Layer *layer, ptrdiff_t first, ptrdiff_t last, ptrdiff_t
             real *e = layer->back.D + (b * T + t) * m;
 
             for (ptrdiff_t j = 0; j < m; j++) {
-                const real sign = (real)((y[j] > 0) - (y[j] < 0));
+                const real sign = spikes ? 1 : (real)((y[j] > 0) - (y[j] < 0));
 
                 e[j] = (layer->sequences ? e[j] : 0) + by * sign;
             }

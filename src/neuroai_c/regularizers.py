@@ -18,7 +18,8 @@ class L1(Regularizer):
     """l1 times the sum of |y| over the steps and units of a sample; the mean over samples.
 
     loss += l1 sum_t sum_m |y_tm|, whose gradient by y is l1 sign(y).  Of spikes the sum is
-    their number, so that l1 is what a spike costs.
+    their number, so that l1 is what a spike costs; its gradient is l1 where there is none too,
+    as y can only grow there.
 
     Args:
         l1: 0 or more.  Default 0.01.

@@ -88,11 +88,15 @@ def sample_losses(loss, y, target, mask=None, sample_weight=None, **options):
     return losses, np.where(counts[:, :, None], row_gradients * share, 0)
 
 
-def l1_losses(y, l1, mask=None):
-    """What the regularizer adds to the losses (B,) of the samples, and to dy of the batch's loss / B."""
+def l1_losses(y, l1, mask=None, spikes=False):
+    """What the regularizer adds to the losses (B,) of the samples, and to dy of the batch's loss / B.
+
+    Where there is no spike, y can only grow: the slope of |y| is 1 there too.
+    """
     counts = np.ones(y.shape[:2], bool) if mask is None else mask
     counted = np.where(counts[:, :, None], y, y.dtype.type(0))
-    return l1 * np.abs(counted).sum(axis=(1, 2)), l1 * np.sign(counted) / len(y)
+    slope = np.broadcast_to(counts[:, :, None], y.shape).astype(y.dtype) if spikes else np.sign(counted)
+    return l1 * np.abs(counted).sum(axis=(1, 2)), l1 * slope / len(y)
 
 
 # ---- the mean square as a kernel of its own --------------------------------

@@ -9,6 +9,7 @@ bias, decay) and two methods, of which the second knows what the first has seen:
 
 import dataclasses
 
+import neuroai_c as ai
 import numpy as np
 
 from twin import losses
@@ -75,7 +76,9 @@ class SNU:
         return (self.y, self.mask) if self.return_sequences else (self.y[:, -1], None)
 
     def penalty(self):
-        return losses.l1_losses(self.y, self.l1, self.mask)
+        h = self.activation
+        spikes = h == "step_function" or isinstance(h, ai.activations.StepFunction)
+        return losses.l1_losses(self.y, self.l1, self.mask, spikes)
 
     def backward(self, dy):
         if not self.return_sequences:
