@@ -108,10 +108,12 @@ class CallbackList:
         self.call("set_model", model)
         self.call("set_params", params)
 
-    def call(self, hook, *arguments):
-        """Calls one method of all of them."""
+    def call(self, hook, *arguments, after=None):
+        """Calls one method of all of them, and after each, if given, a function."""
         for callback in self.callbacks:
             getattr(callback, hook)(*arguments)
+            if after:
+                after()
 
     @property
     def train_batches(self):

@@ -24,6 +24,7 @@ class History:
         self.epoch = []
         self.history = {}
         self.seconds = []
+        self._logged = set()            # the measures of the last epoch that are there
 
     def __repr__(self):
         measures = ": " + ", ".join(self.history) if self.history else ""
@@ -33,8 +34,12 @@ class History:
     def _append(self, epoch, values, seconds):
         self.epoch.append(epoch)
         self.seconds.append(seconds)
-        self._add(values)
+        self._logged = set()
+        self._complete(values)
 
-    def _add(self, values):
+    def _complete(self, values):
+        """Adds the values of the last epoch that are not there yet."""
         for name, value in values.items():
-            self.history.setdefault(name, []).append(value)
+            if name not in self._logged:
+                self.history.setdefault(name, []).append(value)
+        self._logged |= values.keys()

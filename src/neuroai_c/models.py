@@ -585,9 +585,8 @@ class Sequential:
             if verbose == 2:
                 print(f"{title} - {progress.text(logs)}")
             history._append(epoch, logs, seconds)
-            measured = set(logs)
-            hooks.call("on_epoch_end", epoch, logs)
-            history._add({name: logs[name] for name in logs if name not in measured})
+            # What a callback adds is in the history before the next one, which may save it.
+            hooks.call("on_epoch_end", epoch, logs, after=lambda: history._complete(logs))
             if self.stop_training:
                 break
         hooks.call("on_train_end", logs)

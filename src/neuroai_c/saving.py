@@ -62,9 +62,11 @@ def content(model):
 
 def _slots(model):
     """The parts of the optimizer's slots that belong to weights, in the order of layers."""
+    if model._slots is None:
+        return []
     return [
         None if slot is None else layer._shown(slot)
-        for (layer, _), pairs in zip(model._core_layers(), model._slots or ())
+        for (layer, _), pairs in zip(model._core_layers(), model._slots)
         for pair in pairs
         for slot in pair or ()
     ]
@@ -104,8 +106,10 @@ def load_model(path):
     where = f"load_model: {path}"
     try:
         return _model_of(where, arrays, document)
-    except (TypeError, KeyError, AttributeError, MemoryError) as error:
+    except (KeyError, AttributeError, MemoryError) as error:
         raise ValueError(f"{where} is no model of this version: {error!r}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {str(error).removeprefix(f'{where}: ')}") from error
 
 
 def _model_of(where, arrays, document):
