@@ -243,7 +243,8 @@ def test_recorded_music(dtype, as_list):
         pytest.skip("the chorales are not here")
     recorded = twin.golden("jsb")
     model = ai.Sequential([layers.InputLayer([None, 88]),
-                           layers.SNU(150, decay=float(recorded["decay"]), g=LEAKY[dtype], return_sequences=True),
+                           layers.SNU(150, decay=float(recorded["decay"]), g=LEAKY[dtype],
+                                      return_sequences=True),
                            layers.Dense(88)], dtype=dtype)
     names = ["kernel", "bias", "dense_kernel", "dense_bias"]
     model.set_weights([recorded["initial"][name] for name in names])

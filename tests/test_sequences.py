@@ -30,12 +30,11 @@ def sequences(binary=False, lengths=LENGTHS, seed=0):
     return [(row > 0.6).astype(np.uint8) for row in real] if binary else real
 
 
-def new_net(*, gate=False, tail="sequences", backwards=(False, False), recurrent=True, dense=True, masking=False,
-            stateful=False, dropout=0.0, l1=None, dtype="float32", optimizer=None, activation="step_function",
-            trainable_decay=True, inner=()):
+def new_net(*, gate=False, tail="sequences", backwards=(False, False), dense=True, masking=False,
+            stateful=False, dropout=0.0, l1=None, dtype="float32", optimizer=None):
     """A net of everything that sequences pass through."""
-    options = dict(decay=0.85, g="leaky_rel", recurrent=recurrent, trainable_decay=trainable_decay,
-                   activation=activation, bias_initializer=ai.initializers.Constant(0.2), stateful=stateful)
+    options = dict(decay=0.85, g="leaky_rel", recurrent=True, trainable_decay=True,
+                   bias_initializer=ai.initializers.Constant(0.2), stateful=stateful)
     model = ai.Sequential(seed=0, dtype=dtype)
     model.add(layers.InputLayer([None, INPUTS]))
     if masking:
@@ -44,8 +43,6 @@ def new_net(*, gate=False, tail="sequences", backwards=(False, False), recurrent
         model.add(layers.Dense(5, "tanh"))
     model.add(layers.SNU(9, **options, lateral_inhibition=gate, return_sequences=True,
                          go_backwards=backwards[0], activity_regularizer=l1))
-    for layer in inner:
-        model.add(layer)
     if dropout:
         model.add(layers.Dropout(dropout))
     if dense:
