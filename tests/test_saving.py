@@ -183,7 +183,7 @@ def cases():
     yield "not compiled", ai.Sequential([layers.InputLayer([7, INPUTS]), layers.SNU(3, decay=[0.1, 0.2, 0.3])])
     yield "compiled", new_model(OPTIMIZERS["adam"]())
     not_built = ai.Sequential([layers.SNU(3)], seed=1)
-    not_built.compile(optimizers.SGD(0.1, 0.5), ai.losses.CategoricalCrossentropy(from_logits=True), ["accuracy"])
+    not_built.compile(optimizers.SGD(0.1, 0.5), ai.losses.CategoricalCrossentropy(True), ["accuracy"])
     yield "compiled, not built", not_built
     predicted = new_model(stateful=True)
     predicted.predict(data()[0], verbose=0)
@@ -506,7 +506,8 @@ def test_messages_say_which_file(place, value, truth, tmp_path):
 
 @pytest.mark.parametrize("place, value", [
     (("model", "input_shape"), [None, 2**40]), (("model", "input_shape"), [None, 10**30]),
-    ((*SNU, "units"), 2**20), ((*SNU, "units"), 2**62), ((*SNU, "units"), 10**30), (("model", "layers", 3, "config", "units"), 2**40),
+    ((*SNU, "units"), 2**20), ((*SNU, "units"), 2**62),
+    ((*SNU, "units"), 10**30), (("model", "layers", 3, "config", "units"), 2**40),
 ], ids=str)
 def test_sizes_that_lie(place, value, truth, tmp_path):
     """They do not take the memory that they promise."""
