@@ -13,6 +13,9 @@ from .serialization import deserialize, serialize
 # The longest that C works before Python looks for Ctrl-C and moves the progress bar.
 _SECONDS = 0.05
 
+# What no iterable of batches gives.
+_END = object()
+
 
 class Sequential:
     """Layers in a row.
@@ -947,13 +950,13 @@ class _Stream:
     def epoch(self, model):
         count = 0
         while self.steps is None or count < self.steps:
-            batch = next(self._rest, None)
-            if batch is None:
+            batch = next(self._rest, _END)
+            if batch is _END:
                 if self.steps is None and count:
                     return
                 self._rest = iter(self._batches)
-                batch = next(self._rest, None)
-            if batch is None:
+                batch = next(self._rest, _END)
+            if batch is _END:
                 raise ValueError(
                     f"fit: x must give batches for every epoch, but ended after {count} of this one"
                 )

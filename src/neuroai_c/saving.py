@@ -8,6 +8,10 @@ from .layers import InputLayer
 from .serialization import deserialize, serialize
 
 
+# The groups of arrays that a history is kept in.
+_OF_HISTORY = ("epochs", "seconds", "history")
+
+
 def named(group, arrays):
     """Arrays by names that keep their order; what is None has none."""
     return {f"{group}/{i:04}": array for i, array in enumerate(arrays) if array is not None}
@@ -54,8 +58,8 @@ def content(model):
         document["steps"] = model._steps_made if model._slots is not None else None
     if history is not None:
         document["history"] = list(history.history)
-        arrays["history/epoch"] = np.array(history.epoch, np.int64)
-        arrays["history/seconds"] = np.array(history.seconds, np.float64)
+        arrays["epochs"] = np.array(history.epoch, np.int64)
+        arrays["seconds"] = np.array(history.seconds, np.float64)
         arrays.update(named("history", [np.array(v, np.float64) for v in history.history.values()]))
     return arrays, document
 
@@ -117,9 +121,10 @@ def _model_of(where, arrays, document):
 
     if not set(document) <= {"model", "rng", "compile", "steps", "history"}:
         raise ValueError(f"{where}: the document has other entries, {', '.join(document)}")
-    groups = {"weights": {}, "slots": {}, "states": {}, "history": {}}
+    groups = {group: {} for group in ("weights", "slots", "states", *_OF_HISTORY)}
     for name, array in arrays.items():
         groups[checks.one_of(where, "arrays", name.partition("/")[0], groups)][name] = array
+    recorded = {name: array for group in _OF_HISTORY for name, array in groups[group].items()}
     config = document["model"]
     # What the configuration promises is compared with what is there before room is made for it.
     _check(where, _promised(Sequential.from_config({**config, "input_shape": None}),
@@ -133,8 +138,8 @@ def _model_of(where, arrays, document):
         raise ValueError(f"{where}: there are slots of an optimizer, and no optimizer")
     _set_states(where, model, groups["states"])
     if "history" in document:
-        model.history = _history(where, document["history"], groups["history"])
-    elif groups["history"]:
+        model.history = _history(where, document["history"], recorded)
+    elif recorded:
         raise ValueError(f"{where}: there are arrays of a history, and no history")
     return model
 
@@ -184,18 +189,20 @@ def _set_states(where, model, found):
 
 
 def _history(where, names, found):
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{where}: history must be a list of names, got {names!r}")
-    keys = ["history/epoch", "history/seconds", *named("history", names)]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or (
+        len(set(names)) < len(names)
+    ):
+        raise ValueError(f"{where}: history must be a list of different names, got {names!r}")
+    keys = ["epochs", "seconds", *named("history", names)]
     if set(found) != set(keys) or any(array.ndim != 1 for array in found.values()):
         raise ValueError(f"{where}: history must have the arrays {', '.join(keys)}, in one axis")
-    epochs = found["history/epoch"]
-    if epochs.dtype != np.int64 or len(found["history/seconds"]) != len(epochs) or any(
+    epochs = found["epochs"]
+    if epochs.dtype != np.int64 or len(found["seconds"]) != len(epochs) or any(
         found[key].dtype != np.float64 or len(found[key]) > len(epochs) for key in keys[1:]
     ):
         raise ValueError(f"{where}: the arrays of history must be float64, one number an epoch")
     history = History()
     history.epoch = epochs.tolist()
-    history.seconds = found["history/seconds"].tolist()
+    history.seconds = found["seconds"].tolist()
     history.history = {name: found[key].tolist() for name, key in zip(names, keys[2:])}
     return history
