@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 _Array = npt.NDArray[Any]
 _Activation = tuple[int, int, float]
-_Optimizer = tuple[int, float, float, bool, float, float, float]
+_Optimizer = tuple[int, float, float, bool, float, float, float, float, float, float]
 
 class _Packed(Protocol):
     """Spikes as events: a capsule that only this module opens."""
@@ -29,6 +29,8 @@ class _Kernels(Protocol):
         h: _Activation,
         g: _Activation,
         inhibition: int,
+        mask: npt.NDArray[np.uint8] | None,
+        go_backwards: bool,
         /,
     ) -> tuple[_Array, _Array]: ...
     def snu_backward(
@@ -48,10 +50,15 @@ class _Kernels(Protocol):
         h: _Activation,
         g: _Activation,
         inhibition: int,
+        mask: npt.NDArray[np.uint8] | None,
+        go_backwards: bool,
+        reset_gradient: bool,
         /,
     ) -> tuple[_Array, _Array, _Array, _Array | None, _Array, _Array | None, _Array | None]: ...
-    def average_forward(self, x: _Array, /) -> _Array: ...
-    def average_backward(self, dy: _Array, T: int, /) -> _Array: ...
+    def average_forward(self, x: _Array, mask: npt.NDArray[np.uint8] | None, /) -> _Array: ...
+    def average_backward(
+        self, dy: _Array, T: int, mask: npt.NDArray[np.uint8] | None, /
+    ) -> _Array: ...
     def mse_forward(self, y: _Array, target: _Array, /) -> float: ...
     def mse_backward(self, y: _Array, target: _Array, /) -> _Array: ...
     def optimizer_step(
@@ -70,13 +77,21 @@ class _Kernels(Protocol):
         self,
         network: _Network,
         x: _Array | _Packed,
+        starts: npt.NDArray[np.intp] | None,
+        mask: npt.NDArray[np.uint8] | None,
         target: _Array | None,
         output: _Array | None,
+        weights: npt.NDArray[np.float64] | None,
         order: npt.NDArray[np.intp],
         first: int,
         batch: int,
         optimizer: _Optimizer | None,
+        rates: npt.NDArray[np.float64] | None,
         step: float,
+        loss: tuple[int, bool],
+        accuracy: bool,
+        squares: bool,
+        key: int,
         sums: npt.NDArray[np.float64],
         seconds: float,
         /,
