@@ -72,28 +72,45 @@ static void mse_backward(real *dy, const real *y, const real *target,
  * lanes, which run on vectors: number j into lane j % LOSS_LANES. */
 enum { FACTORS = 512, LOSS_LANES = 16 };
 
-/* sum += max(y, 0) - y t + ln(1 + e^-|y|) of n <= FACTORS numbers */
+/* sum += max(z, 0) - z t and product *= 1 + e^-|z|, a block of LOSS_LANES */
+INLINE void logits_block(double sum[LOSS_LANES], double product[LOSS_LANES], const real *z,
+                         const real *t)
+{
+    real e[LOSS_LANES], positive[LOSS_LANES];
+
+    for (ptrdiff_t k = 0; k < LOSS_LANES; k++) {
+        e[k] = exp_negative(-magnitude(z[k]));
+        positive[k] = z[k] > 0 ? z[k] : 0;
+    }
+    for (ptrdiff_t k = 0; k < LOSS_LANES; k++) {
+        sum[k] += (double)positive[k] - (double)z[k] * (double)t[k];
+        product[k] *= 1 + (double)e[k];
+    }
+}
+
+/* the sum of max(y, 0) - y t + ln(1 + e^-|y|) over n <= FACTORS numbers */
 static double logits_forward(const real *y, const real *target, ptrdiff_t n)
 {
     double product[LOSS_LANES], sum[LOSS_LANES] = {0};
-    real e[LOSS_LANES];
+    ptrdiff_t j = 0;
 
     for (ptrdiff_t k = 0; k < LOSS_LANES; k++) {
         product[k] = 1;
     }
-    for (ptrdiff_t j = 0; j < n; j += LOSS_LANES) {
-        const ptrdiff_t count = n - j < LOSS_LANES ? n - j : LOSS_LANES;
-        real z[LOSS_LANES] = {0}, t[LOSS_LANES] = {0};
+    for (; j + LOSS_LANES <= n; j += LOSS_LANES) {
+        logits_block(sum, product, y + j, target + j);
+    }
+    if (j < n) {
+        real z[LOSS_LANES], t[LOSS_LANES] = {0};
 
-        memcpy(z, y + j, (size_t)count * sizeof *z);
-        memcpy(t, target + j, (size_t)count * sizeof *t);
         for (ptrdiff_t k = 0; k < LOSS_LANES; k++) {
-            e[k] = exp_negative(-magnitude(z[k]));
+            z[k] = (real)REAL_EXP_LOWEST;       /* adds 0, multiplies by 1 */
         }
-        for (ptrdiff_t k = 0; k < LOSS_LANES; k++) {
-            sum[k] += (double)(z[k] > 0 ? z[k] : 0) - (double)z[k] * (double)t[k];
-            product[k] *= k < count ? 1 + (double)e[k] : 1;
+        for (ptrdiff_t k = 0; j + k < n; k++) {
+            z[k] = y[j + k];
+            t[k] = target[j + k];
         }
+        logits_block(sum, product, z, t);
     }
     for (ptrdiff_t half = LOSS_LANES / 2; half > 0; half /= 2) {
         for (ptrdiff_t k = 0; k < half; k++) {
