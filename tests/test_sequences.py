@@ -463,7 +463,7 @@ def test_another_batch_size_needs_a_reset(method):
     call = getattr(model, method)
     given = (x,) if "predict" in method else (x, y)
     options = {} if method.endswith("batch") else dict(verbose=0)
-    with pytest.raises(ValueError, match="stateful and has the states of 4 samples.* got 6"):
+    with pytest.raises(ValueError, match="the 4 samples whose states.* got 6"):
         call(*given, **options)
     wanted = new_net().predict(x[:4], verbose=0)
     assert_same_bits(model.predict(x[:4, 2:], verbose=0), wanted[:, 2:])

@@ -112,11 +112,6 @@ typedef struct {
                                          * not finite: the weights stay as they are */
 } Run;
 
-/* bytes for batches of B samples of T steps or less; places all buffers from `memory` on where
- * that is not NULL */
-static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t T, int training,
-                             int masked);
-
 static int has_weights(const Layer *layer) { return layer->kind == SNU || layer->kind == DENSE; }
 
 /* rows that a layer is fed, and puts out, of a sample of T steps */
@@ -125,7 +120,20 @@ static ptrdiff_t out_rows(const Layer *layer, ptrdiff_t T) { return layer->seque
 
 static const Layer *last_layer(const Network *net) { return &net->layers[net->count - 1]; }
 
-static void network_run(Network *net, Run *run, int ranks);
+/* ---- layout.c ---------------------------------------------------------------------- */
+
+/* the layer that a gradient by the input goes to, or NULL where nothing is trained below */
+static const Layer *below_of(const Network *net, const Layer *layer);
+
+/* bytes for batches of B samples of T steps or less; places all buffers from `memory` on where
+ * that is not NULL */
+static size_t network_layout(Network *net, char *memory, ptrdiff_t B, ptrdiff_t T, int training,
+                             int masked);
+
+/* ---- layers.c: each rank its samples, through all layers ------------------------------- */
+
+/* the input from sample number `first` of the batch on, of T rows each */
+static Input input_from(Input x, ptrdiff_t first, ptrdiff_t T);
 
 /* y of the samples from first to last as bits where few of it are 1, else NULL */
 static const uint64_t *few_fired(const Layer *layer, ptrdiff_t first, ptrdiff_t last, ptrdiff_t T);
@@ -133,6 +141,35 @@ static const uint64_t *few_fired(const Layer *layer, ptrdiff_t first, ptrdiff_t 
 /* what the layer above is fed; told from the spikes of the samples from first to last */
 static Input output_of(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
                        ptrdiff_t B, ptrdiff_t T);
+
+/* the samples from first to last of the B of the batch that begins with sample `start` of the run */
+static void layers_forward(Network *net, const Run *run, Input x, ptrdiff_t start, Team *team,
+                           int rank, ptrdiff_t first, ptrdiff_t last, ptrdiff_t B);
+static void layers_backward(Network *net, const Run *run, ptrdiff_t start, Team *team, int rank,
+                            ptrdiff_t first, ptrdiff_t last, ptrdiff_t B);
+
+/* ---- outputs.c --------------------------------------------------------------------- */
+
+/* Where the outputs of a sample are, and the targets for them: of a shorter sample the rows
+ * that are its own. */
+typedef struct {
+    const real *y;                      /* (rows, m) */
+    const uint8_t *mask;                /* (rows) or NULL */
+    ptrdiff_t rows, m, M;
+    ptrdiff_t lead, all;                /* rows of the batch before them; all rows of the batch */
+    ptrdiff_t place;                    /* of the first row among all samples' */
+} Outputs;
+
+/* of sample s of the data, which is number b of the batch */
+static Outputs outputs_of(const Network *net, const Run *run, ptrdiff_t s, ptrdiff_t b);
+
+/* loss and metrics of the samples, and the gradient by the output */
+static void network_loss(Network *net, const Run *run, const ptrdiff_t *samples,
+                         ptrdiff_t first, ptrdiff_t last, ptrdiff_t B);
+
+/* the samples' own rows of the outputs, to where the run wants them */
+static void network_output(const Network *net, const Run *run, const ptrdiff_t *samples,
+                           ptrdiff_t first, ptrdiff_t last);
 
 /* ---- update.c: each rank its share of the rows of every weight -------------------- */
 
@@ -158,5 +195,9 @@ static void kernel_met(Layer *layer, double step, int rank, int ranks);
 
 /* W^T, R^T, b and d as going forward and backward reads them */
 static void layer_refresh(Layer *layer, int rank, int ranks);
+
+/* ---- run.c --------------------------------------------------------------------------- */
+
+static void network_run(Network *net, Run *run, int ranks);
 
 #endif

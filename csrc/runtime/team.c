@@ -88,13 +88,14 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 void team_barrier(Team *team)
 {
+    const int ranks = team->ranks;      /* when all have arrived the next run may change it */
     unsigned old;
 
-    if (team->ranks == 1) {
+    if (ranks == 1) {
         return;
     }
     old = atomic_load(&team->passed.value);
-    if (atomic_fetch_add(&team->arrived, 1) == team->ranks - 1) {
+    if (atomic_fetch_add(&team->arrived, 1) == ranks - 1) {
         atomic_store(&team->arrived, 0);
         signal_raise(&team->passed);
     } else if (signal_wait(&team->passed, old)) {

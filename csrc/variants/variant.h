@@ -42,8 +42,11 @@
 #include "../kernels/dropout.c"
 #include "../kernels/loss.c"
 #include "../kernels/optimizer.c"
-#include "../network/network.c"
+#include "../network/layout.c"
+#include "../network/layers.c"
+#include "../network/outputs.c"
 #include "../network/update.c"
+#include "../network/run.c"
 #include "../python/py_ops.c"
 #include "../python/py_network.c"
 #ifdef NEUROAI_FLOAT64

@@ -215,7 +215,7 @@ class EarlyStopping(_Monitor):
         if baseline is not None:
             baseline = checks.number("EarlyStopping", "baseline", baseline)
         self.baseline = baseline
-        self.restore_best_weights = bool(restore_best_weights)
+        self.restore_best_weights = checks.boolean(type(self).__name__, "restore_best_weights", restore_best_weights)
         self.start_from_epoch = checks.integer(
             "EarlyStopping", "start_from_epoch", start_from_epoch, 0
         )
@@ -287,8 +287,8 @@ class ModelCheckpoint(_Monitor):
                  save_weights_only=False, mode="auto", save_freq="epoch"):
         super().__init__(monitor, mode, verbose)
         self.filepath = _path("ModelCheckpoint", "filepath", filepath)
-        self.save_best_only = bool(save_best_only)
-        self.save_weights_only = bool(save_weights_only)
+        self.save_best_only = checks.boolean(type(self).__name__, "save_best_only", save_best_only)
+        self.save_weights_only = checks.boolean(type(self).__name__, "save_weights_only", save_weights_only)
         if isinstance(save_freq, str):
             checks.one_of("ModelCheckpoint", "save_freq", save_freq, ("epoch",))
         else:
@@ -373,7 +373,7 @@ class CSVLogger(Callback):
         if not isinstance(separator, str) or len(separator) != 1 or separator in '\r\n"':
             raise ValueError(f"CSVLogger: separator must be one character, got {separator!r}")
         self.separator = separator
-        self.append = bool(append)
+        self.append = checks.boolean(type(self).__name__, "append", append)
         self._names = None
 
     def on_train_begin(self, logs=None):

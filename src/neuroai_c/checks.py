@@ -19,6 +19,21 @@ def one_of(where, argument, value, allowed):
     return value
 
 
+def boolean(where, argument, value):
+    """`value` as a bool: True, False, 1 or 0."""
+    if isinstance(value, (bool, np.bool_)) or (type(value) is int and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"{where}: {argument} must be True or False, got {value!r}")
+
+
+def fraction(where, argument, value):
+    """`value` as a float from 0 to below 1."""
+    value = number(where, argument, value, 0)
+    if value >= 1:
+        raise ValueError(f"{where}: {argument} must be less than 1, got {value}")
+    return value
+
+
 def integer(where, argument, value, least=None, most=None):
     """`value` as an int from `least` to `most`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
@@ -68,12 +83,15 @@ def positive(where, argument, value):
 
 def numeric(where, argument, value):
     """`value` as an array of bool, integers or floats, in whatever layout it has."""
-    if isinstance(value, np.ma.MaskedArray):
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         raise TypeError(f"{where}: {argument} must not be a masked array: its mask would be lost")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{where}: {argument} cannot be made an array: {error}") from error
+    if value is None:
+        raise TypeError(f"{where}: {argument} must be numbers, got None")
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
         raise TypeError(
             f"{where}: {argument} must hold real numbers of at most 64 bits, got {array.dtype}"

@@ -81,11 +81,16 @@ def _as_sequences(where, x):
     """A list of arrays (T, N) whose T differ; None for anything else, which is one array."""
     if not isinstance(x, (list, tuple)) or not x:
         return None
-    try:
-        rows = [checks.numeric(where, f"x[{i}]", row) for i, row in enumerate(x)]
-    except (TypeError, ValueError):
-        return None                     # the whole of it is no array either: told then
-    if any(row.ndim != 2 for row in rows) or len({len(row) for row in rows}) == 1:
+    rows = [checks.numeric(where, f"x[{i}]", row) for i, row in enumerate(x)]
+    axes = {row.ndim for row in rows}
+    if axes - {2}:
+        if 2 in axes:
+            i = next(i for i, row in enumerate(rows) if row.ndim != 2)
+            raise ValueError(
+                f"{where}: x[{i}] must have the axes (steps, inputs), got shape {rows[i].shape}"
+            )
+        return None
+    if len({len(row) for row in rows}) == 1:
         return None
     for i, row in enumerate(rows):
         if len(row) == 0:
@@ -185,13 +190,19 @@ def sample_weights(where, weights, count):
 def is_batches(x):
     """Whether x is an iterable of batches, and not samples."""
     return isinstance(x, collections.abc.Iterable) and not (
-        isinstance(x, (list, tuple, str, bytes, Spikes)) or hasattr(x, "__array__")
+        isinstance(x, (list, tuple, str, bytes, bytearray, memoryview, Spikes))
+        or hasattr(x, "__array__")
     )
 
 
 def split(where, x, y, weights, fraction):
     """(x, y, weights) of the samples that train, and of the last `fraction` of them."""
     count = len(x)
+    for name, part in (("y", y), ("sample_weight", weights)):
+        if part is not None and len(part) != count:
+            raise ValueError(
+                f"{where}: {name} must have {count} samples as x has, got {len(part)}"
+            )
     first = int(count * (1 - fraction))
     if not 0 < first < count:
         raise ValueError(

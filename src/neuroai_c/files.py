@@ -85,10 +85,7 @@ def write(path, arrays, document=None):
     entry = f"{_VERSION} {kind} {_checksum(kind, text, arrays)} {text}"
     data = safetensors.numpy.save(arrays, {_KEY: entry})
     _check_header(where, _length(data))
-    try:
-        _replace(path, data)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), path) from error
+    replace(path, data)
 
 
 def _as_stored(where, name, array):
@@ -127,8 +124,26 @@ def _check_header(where, length):
         )
 
 
+def replace(path, data):
+    """Writes bytes to a file, in place of the old one; nothing changes if that fails.
+
+    Raises:
+        OSError: of the class that says why, with the path.
+
+    Example:
+        >>> path = getfixture("tmp_path") / "bytes"
+        >>> replace(path, b"new")
+        >>> path.read_bytes()
+        b'new'
+    """
+    path = str(path)
+    try:
+        _replace(path, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), path) from error
+
+
 def _replace(path, data):
-    """`data` in place of the file at `path`; nothing changes if that fails."""
     mode = None
     with contextlib.suppress(FileNotFoundError):
         mode = os.stat(path).st_mode

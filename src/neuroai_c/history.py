@@ -1,5 +1,7 @@
 """What training measured."""
 
+import numbers
+
 
 class History:
     """What fit measured.
@@ -41,5 +43,10 @@ class History:
         """Adds the values of the last epoch that are not there yet."""
         for name, value in values.items():
             if name not in self._logged:
-                self.history.setdefault(name, []).append(value)
+                if not (isinstance(name, str) and isinstance(value, numbers.Real)):
+                    raise TypeError(
+                        "fit: logs must have numbers by name, also what a callback adds, "
+                        f"got {value!r} as {name!r}"
+                    )
+                self.history.setdefault(name, []).append(float(value))
         self._logged |= values.keys()

@@ -50,7 +50,7 @@ class MeanSquaredError(Loss):
 
 class _Crossentropy(Loss):
     def __init__(self, from_logits=False):
-        self.from_logits = bool(from_logits)
+        self.from_logits = checks.boolean(type(self).__name__, "from_logits", from_logits)
 
 
 class BinaryCrossentropy(_Crossentropy):
@@ -132,7 +132,7 @@ def get(identifier, where="losses.get", argument="identifier"):
         >>> get("mse")
         MeanSquaredError()
     """
-    if isinstance(identifier, Loss):
+    if isinstance(identifier, Loss) and identifier._kind is not None:
         return identifier
     if isinstance(identifier, str):
         checks.one_of(where, argument, identifier, _BY_NAME)

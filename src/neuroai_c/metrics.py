@@ -123,7 +123,7 @@ def get(identifier, where="metrics.get", argument="identifier"):
         >>> get("accuracy")
         Accuracy(name='accuracy')
     """
-    if isinstance(identifier, Metric):
+    if isinstance(identifier, (Accuracy, MeanSquaredError, SpikeCount)):
         return identifier
     if isinstance(identifier, str):
         checks.one_of(where, argument, identifier, _BY_NAME)

@@ -31,7 +31,7 @@ class Sequential:
         dtype: "float32" or "float64".  Default "float32".
 
     Attributes:
-        layers: the layers, without the InputLayer.
+        layers: a list of the layers, without the InputLayer; add and pop change the model.
         history: the History of the last fit.
         stop_training: set to True by a callback, ends fit after the epoch.
 
@@ -61,11 +61,12 @@ class Sequential:
         if dtype is None or not known:
             raise ValueError(f"Sequential: dtype must be float32 or float64, got {dtype!r}")
         self.name = name or "sequential"
-        self.layers = []
+        self._layers = []
         self.history = None
         self._rng = np.random.default_rng(seed)
         self._input_shape = None
         self.stop_training = False
+        self._optimizer = self._loss = None
         self._changed()
         if not isinstance(layers, (list, tuple, type(None))):
             raise TypeError(f"Sequential: layers must be a list of layers, got {layers!r}")
@@ -75,9 +76,19 @@ class Sequential:
     def __repr__(self):
         built = self._input_shape is not None
         weights = f"{self.count_params():,} weights" if built else "not built"
-        return f"<Sequential {self.name}: {_count(len(self.layers), 'layer')}, {weights}>"
+        return f"<Sequential {self.name}: {_count(len(self._layers), 'layer')}, {weights}>"
 
     # ---- layers ---------------------------------------------------------------------
+
+    @property
+    def layers(self):
+        """The layers, without the InputLayer, as a new list.
+
+        Example:
+            >>> Sequential([layers.SNU(2, name="output")]).layers
+            [<SNU output>]
+        """
+        return list(self._layers)
 
     def add(self, layer):
         """Adds a layer at the end; builds it if the shape of its input is known.
@@ -96,32 +107,31 @@ class Sequential:
             >>> model
             <Sequential sequential: 1 layer, 8 weights>
         """
-        if not isinstance(layer, layers.Layer):
+        if not isinstance(layer, layers.Layer) or type(layer) is layers.Layer:
             raise TypeError(f"add: layer must be a layer of neuroai_c, got {layer!r}")
         if isinstance(layer, layers.InputLayer):
-            if self.layers or self._input_shape is not None:
+            if self._layers or self._input_shape is not None:
                 raise ValueError("add: an InputLayer comes first, and once")
             self._input_shape = layer.input_shape
             return
-        if layer in self.layers:
+        if layer in self._layers:
             raise ValueError(f"add: {layer!r} is in the model already")
         if isinstance(layer, layers.GlobalAveragePooling1D):
-            if not any(isinstance(other, (layers.SNU, layers.Dense)) for other in self.layers):
+            if not any(isinstance(other, (layers.SNU, layers.Dense)) for other in self._layers):
                 raise ValueError(f"add: {layer!r} needs a layer before it, one with weights")
-        if isinstance(layer, layers.Masking) and self.layers:
+        if isinstance(layer, layers.Masking) and self._layers:
             raise ValueError(f"add: {layer!r} must be the first layer: it tells from the input")
         if getattr(layer, "return_state", False):
             raise ValueError(f"add: {layer!r} has return_state, which a row of layers has no use for")
-        if layer.name is not None and layer.name in [other.name for other in self.layers]:
+        if layer.name is not None and layer.name in [other.name for other in self._layers]:
             raise ValueError(f"add: the name {layer.name!r} is in the model already")
         if self._input_shape is not None:
             shape = self.output_shape[1:]
             self._check_layer(layer, shape)
-            if not layer.built:
-                layer._build(shape, self._rng, self.dtype)
+            self._make_weights([(layer, shape)])
         if layer.name is None:
             layer.name = self._new_name(layer)
-        self.layers.append(layer)
+        self._layers.append(layer)
         self._changed()
 
     def pop(self):
@@ -140,10 +150,10 @@ class Sequential:
             >>> model.layers
             [<SNU hidden>]
         """
-        if not self.layers:
+        if not self._layers:
             raise ValueError("pop: the model has no layers")
         self._changed()
-        return self.layers.pop()
+        return self._layers.pop()
 
     def build(self, input_shape):
         """Makes the weights for inputs of a shape, where no InputLayer gives it.
@@ -165,7 +175,7 @@ class Sequential:
                 f"build: input_shape must be (samples, steps, inputs), got {input_shape!r}"
             )
         shape = layers.InputLayer(list(input_shape)[1:]).input_shape
-        if not self.layers:
+        if not self._layers:
             raise ValueError("build: the model has no layers")
         if self._input_shape is not None:
             if self._input_shape[1] != shape[1]:
@@ -189,7 +199,7 @@ class Sequential:
         if self._input_shape is None:
             raise ValueError("output_shape: the shape of the input is not known: call build")
         shape = self._input_shape
-        for layer in self.layers:
+        for layer in self._layers:
             shape = layer._output_shape(shape)
         return (None, *shape)
 
@@ -206,16 +216,28 @@ class Sequential:
     def _build_layers(self, inputs):
         """Makes the weights of all layers, or changes nothing."""
         shapes = [(None, inputs)]
-        for layer in self.layers:
+        for layer in self._layers:
             shapes.append(self._check_layer(layer, shapes[-1]))
-        for layer, shape in zip(self.layers, shapes):
-            if not layer.built:
-                layer._build(shape, self._rng, self.dtype)
+        self._make_weights(zip(self._layers, shapes))
         self._input_shape = shapes[0]
+
+    def _make_weights(self, wanted):
+        """Makes the weights of (layer, shape) that have none; all of them, or changes nothing."""
+        state, made = self._rng.bit_generator.state, []
+        try:
+            for layer, shape in wanted:
+                if not layer.built:
+                    made.append(layer)
+                    layer._build(shape, self._rng, self.dtype)
+        except BaseException:
+            self._rng.bit_generator.state = state
+            for layer in made:
+                layer._unbuild()
+            raise
 
     def _new_name(self, layer):
         base = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
-        taken = {other.name for other in self.layers}
+        taken = {other.name for other in self._layers}
         name, number = base, 0
         while name in taken:
             number += 1
@@ -224,13 +246,14 @@ class Sequential:
 
     def _changed(self):
         """What was compiled no longer fits the layers."""
+        self._version = object()
         self._compiled = False
         self._network = self._slots = None
 
     # ---- weights --------------------------------------------------------------------
 
     def _arrays(self):
-        return [array for layer in self.layers for array in layer._arrays()]
+        return [array for layer in self._layers for array in layer._arrays()]
 
     def get_weights(self):
         """Copies of all weights, a list: for each layer those of its get_weights.
@@ -259,7 +282,7 @@ class Sequential:
             array([0.5, 2. ], dtype=float32)
         """
         self._need_built("set_weights")
-        layers.base._set_arrays("set_weights", self._arrays(), weights)
+        layers.base._set_arrays("set_weights", self._layers, weights)
 
     def count_params(self):
         """The number of weights, each entry counted; 0 before the model is built.
@@ -269,7 +292,7 @@ class Sequential:
             >>> model.count_params()
             8
         """
-        return sum(layer.count_params() for layer in self.layers)
+        return sum(layer.count_params() for layer in self._layers)
 
     def reset_states(self):
         """Forgets the states of stateful layers: what comes next starts from zeros.
@@ -280,7 +303,7 @@ class Sequential:
             >>> y = model.predict(np.ones((2, 5, 3)), verbose=0)
             >>> model.reset_states()
         """
-        for layer in self.layers:
+        for layer in self._layers:
             if isinstance(layer, layers.SNU):
                 layer.reset_states()
 
@@ -305,7 +328,7 @@ class Sequential:
             "name": self.name,
             "dtype": self.dtype.name,
             "input_shape": None if shape is None else list(shape),
-            "layers": [serialize(layer) for layer in self.layers],
+            "layers": [serialize(layer) for layer in self._layers],
         }
 
     @classmethod
@@ -335,8 +358,8 @@ class Sequential:
                 model.add(layers.InputLayer(config["input_shape"]))
             for layer in config["layers"]:
                 model.add(deserialize("layer", layer, where))
-        except TypeError as error:
-            raise ValueError(f"{where}: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}: {str(error).removeprefix(f'{where}: ')}") from error
         return model
 
     def save(self, path):
@@ -432,15 +455,55 @@ class Sequential:
         lines.append(f"{'Layer (type)':<{widths[0]}}{'Output Shape':<{widths[1]}}Param #")
         lines.append("=" * sum(widths))
         shape = self._input_shape
-        for layer in self.layers:
+        for layer in self._layers:
             shape = layer._output_shape(shape) if shape is not None else None
             text = str((None, *shape)) if shape is not None else "?"
             name = f"{layer.name} ({type(layer).__name__})"
             lines.append(f"{name:<{widths[0]}}{text:<{widths[1]}}{layer.count_params():,}")
         lines += ["=" * sum(widths), f"Total params: {self.count_params():,}", rule]
+        if print_fn is not None and not callable(print_fn):
+            raise TypeError(f"summary: print_fn must be a function, got {print_fn!r}")
         (print_fn or print)("\n".join(lines))
 
     # ---- training -------------------------------------------------------------------
+
+    @property
+    def optimizer(self):
+        """The optimizer, None before compile; a new one, or a name, begins anew when it is set.
+
+        Raises:
+            TypeError, ValueError: set to anything else.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.compile("sgd")
+            >>> model.optimizer = optimizers.Adam(0.01)
+        """
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value):
+        self._optimizer = optimizers.get(value, "Sequential", "optimizer")
+        self._network = self._slots = None
+
+    @property
+    def loss(self):
+        """The loss, None before compile; another one, or a name, counts from when it is set.
+
+        Raises:
+            TypeError, ValueError: set to anything else.
+
+        Example:
+            >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+            >>> model.compile(loss="mse")
+            >>> model.loss
+            MeanSquaredError()
+        """
+        return self._loss
+
+    @loss.setter
+    def loss(self, value):
+        self._loss = losses.get(value, "Sequential", "loss")
 
     def compile(self, optimizer="rmsprop", loss="mse", metrics=None):
         """Says how to train: from then on the optimizer begins anew.
@@ -464,12 +527,12 @@ class Sequential:
         loss = losses.get(loss, "compile", "loss")
         if metrics is not None and not isinstance(metrics, (tuple, list)):
             raise TypeError(f"compile: metrics must be a list, got {metrics!r}")
-        measures = [_metric(metric, self.layers, loss) for metric in metrics or ()]
+        measures = [_metric(metric, self._layers, loss) for metric in metrics or ()]
         names = ["loss"] + [metric.name for metric in measures]
         if len(set(names)) < len(names):
             raise ValueError(f"compile: metrics must have different names, got {names}")
         self._changed()
-        self.optimizer, self.loss, self._metrics = optimizer, loss, measures
+        self._optimizer, self._loss, self._metrics = optimizer, loss, measures
         self._compiled = True
 
     @property
@@ -534,6 +597,7 @@ class Sequential:
         epochs = checks.integer("fit", "epochs", epochs, 0)
         initial_epoch = checks.integer("fit", "initial_epoch", initial_epoch, 0)
         verbose = _verbose("fit", verbose)
+        shuffle = checks.boolean("fit", "shuffle", shuffle)
         split = checks.number("fit", "validation_split", validation_split, 0, 1)
         if steps_per_epoch is not None:
             steps_per_epoch = checks.integer("fit", "steps_per_epoch", steps_per_epoch, 1)
@@ -569,9 +633,11 @@ class Sequential:
         self.stop_training = False
         self.history = history = History()
         logs = {}
+        version = self._version
         hooks.call("on_train_begin", {})
         for epoch in range(initial_epoch, epochs):
             hooks.call("on_epoch_begin", epoch, {})
+            self._check_version("fit", version)
             title = f"Epoch {epoch + 1}/{epochs}"
             with progress.bar(verbose, title, steps) as bar:
                 start = time.perf_counter()
@@ -683,6 +749,7 @@ class Sequential:
         """
         self._need_compiled("train_on_batch")
         samples, y, weights = self._data("train_on_batch", x, y, sample_weight)
+        self._check_batches("train_on_batch", samples.count, samples.count)
         measures = _Measures(self)
         self._run(samples, y, weights, np.arange(samples.count, dtype=np.intp), samples.count,
                   "Batch 1", progress.bar(0, "", 1), measures, training=True)
@@ -716,9 +783,15 @@ class Sequential:
                 f"{where}: the model is not compiled, or was changed since: call compile first"
             )
 
+    def _check_version(self, where, version):
+        if self._version is not version:
+            raise RuntimeError(f"{where}: the model was changed by a callback while it ran")
+
     def _check_batches(self, where, count, batch_size):
         """ValueError where a stateful layer would meet a smaller batch."""
-        stateful = any(getattr(layer, "stateful", False) for layer in self.layers)
+        stateful = [layer for layer in self._layers if getattr(layer, "stateful", False)]
+        for layer in stateful if count else ():
+            layer._check_state(where, batch_size)
         if stateful and count % batch_size:
             raise ValueError(
                 f"{where}: x must have whole batches of {batch_size} samples, as a layer is "
@@ -730,6 +803,7 @@ class Sequential:
         self._need_compiled(where)
         batch_size = _batch_size(where, batch_size)
         verbose = _verbose(where, verbose)
+        return_dict = checks.boolean(where, "return_dict", return_dict)
         evaluated = self._data(where, x, y, weights)
         self._check_batches(where, evaluated[0].count, min(batch_size, evaluated[0].count))
         hooks = CallbackList(where, callbacks, self, {"verbose": verbose})
@@ -772,13 +846,13 @@ class Sequential:
     def _shape(self, steps, inputs):
         """The shape of a sample's output for a sample of that shape."""
         shape = (steps, inputs)
-        for layer in self.layers:
+        for layer in self._layers:
             shape = layer._output_shape(shape)
         return shape
 
     def _input(self, where, x):
         """x checked and laid out for C."""
-        if not any(isinstance(layer, (layers.SNU, layers.Dense)) for layer in self.layers):
+        if not any(isinstance(layer, (layers.SNU, layers.Dense)) for layer in self._layers):
             raise ValueError(f"{where}: the model has no layers with weights")
         samples = data.Samples(where, x, self)
         wanted_steps, wanted_inputs = self._input_shape or (None, None)
@@ -795,7 +869,7 @@ class Sequential:
             )
         if samples.steps == 0 and len(self._shape(samples.steps, samples.inputs)) == 1:
             raise ValueError(f"{where}: x must have at least one step, got none")
-        if any(isinstance(layer, layers.GlobalAveragePooling1D) for layer in self.layers):
+        if any(isinstance(layer, layers.GlobalAveragePooling1D) for layer in self._layers):
             samples.check_steps(where)
         return samples
 
@@ -815,7 +889,7 @@ class Sequential:
     def _core_layers(self):
         """The layers that C knows, each with the numbers a step that it is fed."""
         inputs = self._input_shape[1]
-        for layer in self.layers:
+        for layer in self._layers:
             if not isinstance(layer, layers.Masking):
                 yield layer, inputs
             inputs = getattr(layer, "units", inputs)
@@ -832,9 +906,15 @@ class Sequential:
 
     def _prepare(self, batch_size):
         """The network in C, with fresh slots where the model was compiled since."""
-        stateful = [layer for layer in self.layers if getattr(layer, "stateful", False)]
-        states = [layer._state_for(batch_size, "a batch") for layer in stateful]
-        if self._network is not None and all(a is b for a, b in zip(states, self._states)):
+        states = [
+            array
+            for layer in self._layers if getattr(layer, "stateful", False)
+            for array in layer._state_for(batch_size)
+        ]
+        settings = [layer._settings() for layer in self._layers]
+        if self._network is not None and settings == self._settings and all(
+            a is b for a, b in zip(states, self._states)
+        ):
             return
         if self._slots is None:
             self._make_slots()
@@ -843,7 +923,8 @@ class Sequential:
             layer._core_spec(layer in counted, slots, inputs)
             for (layer, inputs), slots in zip(self._core_layers(), self._slots)
         )
-        self._network, self._states = ops._KERNELS[self.dtype].network_new(specs), states
+        self._network = ops._KERNELS[self.dtype].network_new(specs)
+        self._states, self._settings = states, settings
 
     def _run(self, samples, y, weights, order, batch_size, title, bar, measures, *,
              training=False, output=None, hooks=None):
@@ -855,17 +936,19 @@ class Sequential:
             self._build_layers(samples.inputs)
         self._prepare(min(batch_size, len(order)))
         run = ops._KERNELS[self.dtype].network_run
-        noisy = training and any(isinstance(layer, layers.Dropout) for layer in self.layers)
+        noisy = training and any(isinstance(layer, layers.Dropout) for layer in self._layers)
         key = int(self._rng.integers(2**64, dtype=np.uint64)) if noisy else 0
         kind = "train" if training else "predict" if y is None else "test"
         rates = self.optimizer._rates(self._steps_made, -(-len(order) // batch_size)) if (
             training and not hooks
         ) else None
         done = batches_done = 0
+        version = self._version
         while done < len(order):
             end = len(order)
             if hooks:                   # which may change the rate, or ask for one batch's logs
                 hooks.call(f"on_{kind}_batch_begin", measures.batches, {})
+                self._check_version(title, version)
                 end = min(done + batch_size, end)
                 rates = self.optimizer._rates(self._steps_made, 1) if training else None
             count, diverged = run(
@@ -981,10 +1064,15 @@ def _pair(where, argument, value):
 def _sliceable(where, x, y, weights):
     """Arrays of what is not a list, an array or Spikes, so that a part can be taken."""
     kept = (list, tuple, np.ndarray, data.Spikes)
-    return tuple(
-        value if value is None or isinstance(value, kept) else checks.numeric(where, name, value)
+    parts = [
+        value if isinstance(value, kept) or (value is None and name == "sample_weight")
+        else checks.numeric(where, name, value)
         for name, value in (("x", x), ("y", y), ("sample_weight", weights))
-    )
+    ]
+    for name, part in zip(("x", "y", "sample_weight"), parts):
+        if not isinstance(part, (list, tuple, type(None))) and np.ndim(part) == 0:
+            raise ValueError(f"{where}: {name} must have an axis of samples, got a number")
+    return tuple(parts)
 
 
 def _counted(model):

@@ -114,7 +114,7 @@ def _unit(where, kernel, bias, recurrent_kernel, decay, activation, g, lateral_i
         g._spec(),
         _INHIBITION[_inhibition(where, lateral_inhibition)],
         _mask(where, mask),
-        bool(go_backwards),
+        checks.boolean(where, "go_backwards", go_backwards),
     )
 
 
@@ -233,7 +233,7 @@ def snu_backward(dy, x, kernel, bias, recurrent_kernel=None, *, y, V, dy_state=N
         checks.real(where, "y", y, dtype),
         checks.real(where, "V", V, dtype),
         *unit,
-        bool(reset_gradient),
+        checks.boolean(where, "reset_gradient", reset_gradient),
     )
     return Gradients(
         x=dx,

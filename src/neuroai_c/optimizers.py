@@ -148,7 +148,7 @@ class SGD(Optimizer):
                  clipvalue=None, weight_decay=None):
         super().__init__(learning_rate, clipnorm, clipvalue, weight_decay)
         self.momentum = momentum
-        self.nesterov = bool(nesterov)
+        self.nesterov = checks.boolean(type(self).__name__, "nesterov", nesterov)
 
     def _hyperparameters(self):
         return (self.momentum, self.nesterov, 0.0, 0.0, 0.0)
@@ -269,7 +269,7 @@ def get(identifier, where="optimizers.get", argument="identifier"):
         >>> get("sgd")
         SGD(learning_rate=0.01, momentum=0.0, nesterov=False)
     """
-    if isinstance(identifier, Optimizer):
+    if isinstance(identifier, Optimizer) and identifier._method is not None:
         return identifier
     if isinstance(identifier, str):
         checks.one_of(where, argument, identifier, _BY_NAME)

@@ -33,7 +33,12 @@ class L1(Regularizer):
     """
 
     def __init__(self, l1=0.01):
-        self.l1 = checks.number("L1", "l1", l1, 0)
+        self.l1 = l1
+
+    def __setattr__(self, name, value):
+        if name == "l1":
+            value = checks.number("L1", name, value, 0)
+        super().__setattr__(name, value)
 
 
 _BY_NAME = {"l1": L1}
@@ -54,7 +59,7 @@ def get(identifier, where="regularizers.get", argument="identifier"):
         >>> get("l1")
         L1(l1=0.01)
     """
-    if identifier is None or isinstance(identifier, Regularizer):
+    if identifier is None or isinstance(identifier, L1):
         return identifier
     if isinstance(identifier, str):
         checks.one_of(where, argument, identifier, _BY_NAME)

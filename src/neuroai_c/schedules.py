@@ -116,7 +116,7 @@ class ExponentialDecay(LearningRateSchedule):
         )
         self.decay_steps = checks.positive("ExponentialDecay", "decay_steps", decay_steps)
         self.decay_rate = checks.number("ExponentialDecay", "decay_rate", decay_rate, 0)
-        self.staircase = bool(staircase)
+        self.staircase = checks.boolean(type(self).__name__, "staircase", staircase)
 
     def _rate(self, step):
         exponent = step / self.decay_steps

@@ -1,11 +1,11 @@
 """What surrounds a network: encoding into spikes, labels into one-hot rows, sound files."""
 
-import os
+import io
 import wave
 
 import numpy as np
 
-from . import checks, ops
+from . import checks, files, ops
 
 
 def transform_rate(data2D, N_ts, max_is_present_for, seed=0):
@@ -90,8 +90,8 @@ def to_categorical(y, num_classes=None, dtype="float32"):
 def write_wav(path, signal, rate):
     """Writes a signal as a sound file: WAV, mono, 16-bit PCM.
 
-    A sample x becomes round(32767 x).  The file is written beside its place and moved there
-    when it is whole: an error leaves what was there before.
+    A sample x becomes round(32767 x).  A file that is there is replaced when the new one is whole:
+    an error leaves it as it was.
 
     Args:
         path: of the file, str or path-like.
@@ -105,12 +105,10 @@ def write_wav(path, signal, rate):
         OSError: the file cannot be written.
 
     Example:
-        >>> import tempfile
+        >>> path = getfixture("tmp_path") / "a.wav"
         >>> t = np.arange(8000) / 8000
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = os.path.join(folder, "a.wav")
-        ...     write_wav(path, 0.5 * np.sin(2 * np.pi * 440 * t), 8000)
-        ...     os.path.getsize(path)
+        >>> write_wav(path, 0.5 * np.sin(2 * np.pi * 440 * t), 8000)
+        >>> path.stat().st_size
         16044
     """
     path = checks.path("write_wav", "path", path)
@@ -128,14 +126,10 @@ def write_wav(path, signal, rate):
         )
     samples = np.rint(np.multiply(signal, 32767, dtype=np.float64)).astype(np.int16)
 
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as stream, wave.open(stream, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(samples.itemsize)
-            file.setframerate(rate)
-            file.writeframes(samples)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(samples.itemsize)
+        file.setframerate(rate)
+        file.writeframes(samples)
+    files.replace(path, stream.getvalue())

@@ -1,10 +1,22 @@
 """What layers have in common."""
 
+import functools
+import inspect
+
 import numpy as np
 
 from .. import checks
 from ..memory import aligned_rows, aligned_zeros
 from ..shown import Shown
+
+
+# Of inputs and of units: more of them have no room in any memory.
+MOST_UNITS = 2**31 - 1
+
+
+@functools.cache
+def _arguments(kind):
+    return frozenset(inspect.signature(kind).parameters)
 
 
 class Layer(Shown):
@@ -30,6 +42,17 @@ class Layer(Shown):
             raise TypeError(f"{type(self).__name__}: name must be a string, got {name!r}")
         self.name = name
         self.built = False
+
+    # The arguments that can be set anew: weights and shapes do not follow from them.
+    _free = ()
+
+    def __setattr__(self, name, value):
+        if name in _arguments(type(self)) and name not in self._free:
+            if getattr(self, "built", False) and name != "name":
+                raise ValueError(f"{self!r}: {name} cannot change, as the layer is built")
+            if name == "name" and getattr(self, "name", None) is not None:
+                raise ValueError(f"{self!r}: name cannot change, as the layer has one")
+        super().__setattr__(name, value)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name or ''}".rstrip() + ">"
@@ -77,7 +100,7 @@ class Layer(Shown):
         """
         if not self.built:
             raise ValueError(f"set_weights: {self!r} has no weights yet: build it first")
-        _set_arrays("set_weights", self._arrays(), weights)
+        _set_arrays("set_weights", [self], weights)
 
     def count_params(self):
         """The number of weights, each entry counted; 0 before the layer is built.
@@ -113,6 +136,16 @@ class Layer(Shown):
         """What of an array, or of an optimizer's slot for it, is weights."""
         return array if array.ndim == 1 else array[:, : self.units]
 
+    def _settings(self):
+        """What C computes with besides the weights, to tell whether it has changed."""
+        return tuple(getattr(self, name) for name in self._free)
+
+    def _unbuild(self):
+        """Has no weights again."""
+        self.built = False
+        for name in self._trained:
+            setattr(self, name, None)
+
     def _output_shape(self, input_shape):
         """(T, M) or (M,) for an input of (T, N) or (N,); ValueError where it does not fit."""
         raise NotImplementedError
@@ -130,8 +163,10 @@ class Layer(Shown):
         raise NotImplementedError
 
 
-def _set_arrays(where, arrays, weights):
-    """Copies `weights` into `arrays`, all or none of them."""
+def _set_arrays(where, layers, weights):
+    """Copies `weights` into the arrays of layers, all or none of them."""
+    arrays = [array for layer in layers for array in layer._arrays()]
+    fractions = [layer._decay for layer in layers if getattr(layer, "_decay", None) is not None]
     if not isinstance(weights, (list, tuple)):
         raise TypeError(f"{where}: weights must be a list of arrays, got {weights!r}")
     if len(weights) != len(arrays):
@@ -144,13 +179,20 @@ def _set_arrays(where, arrays, weights):
                 f"{where}: weights[{i}] must have shape {array.shape}, "
                 f"got {converted[-1].shape}"
             )
+        checks.finite(where, f"weights[{i}] in {array.dtype}", converted[-1])
+        if any(array is decay for decay in fractions) and not (
+            (converted[-1] >= 0) & (converted[-1] <= 1)
+        ).all():
+            raise ValueError(f"{where}: weights[{i}], a decay, must be from 0 to 1")
     for array, weight in zip(arrays, converted):
         array[...] = weight
 
 
 def _drawn(where, name, initializer, shape, rng, dtype):
     """A weight's first numbers, in an array that C can work on."""
-    weight = np.array(initializer(shape, rng), dtype=dtype, order="C")
+    weight = checks.numeric(where, f"{name}_initializer's numbers", initializer(shape, rng))
+    checks.finite(where, f"{name}_initializer's numbers", weight)
+    weight = np.array(weight, dtype=dtype, order="C")
     if weight.shape != shape:
         raise ValueError(
             f"{where}: {name} must have shape {shape}, "
@@ -205,4 +247,5 @@ class InputLayer(Layer):
         steps, inputs = input_shape
         if steps is not None:
             steps = checks.integer("InputLayer", "input_shape[0]", steps, 1)
-        self.input_shape = (steps, checks.integer("InputLayer", "input_shape[1]", inputs, 1))
+        inputs = checks.integer("InputLayer", "input_shape[1]", inputs, 1, MOST_UNITS)
+        self.input_shape = (steps, inputs)

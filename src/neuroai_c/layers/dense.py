@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import activations, checks, initializers, ops
 from ..spikes import Spikes
-from .base import Layer, _as_rows, _drawn
+from .base import MOST_UNITS, Layer, _as_rows, _drawn
 
 
 class Dense(Layer):
@@ -35,13 +35,14 @@ class Dense(Layer):
         "bias_initializer": "initializer",
     }
     _trained = ("_kernel_rows", "_bias")
+    _free = ("activation",)
 
     def __init__(self, units, activation=None, use_bias=True, *,
                  kernel_initializer="glorot_uniform", bias_initializer="zeros", name=None):
         super().__init__(name)
-        self.units = checks.integer("Dense", "units", units, 1)
+        self.units = checks.integer("Dense", "units", units, 1, MOST_UNITS)
         self.activation = activation
-        self.use_bias = bool(use_bias)
+        self.use_bias = checks.boolean("Dense", "use_bias", use_bias)
         self.kernel_initializer = initializers.get(
             kernel_initializer, "Dense", "kernel_initializer"
         )

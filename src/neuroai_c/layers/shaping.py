@@ -86,7 +86,7 @@ class Dropout(Layer):
 
     def __init__(self, rate, name=None):
         super().__init__(name)
-        self.rate = checks.number("Dropout", "rate", rate, 0, float(np.nextafter(1, 0)))
+        self.rate = checks.fraction("Dropout", "rate", rate)
 
     def __call__(self, x):
         """The input: alone, the layer does not train.

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import activations, checks, initializers, ops, regularizers
 from ..spikes import Spikes
-from .base import Layer, _as_rows, _drawn, _need_sequence
+from .base import MOST_UNITS, Layer, _as_rows, _drawn, _need_sequence
 
 
 class SNU(Layer):
@@ -14,8 +14,7 @@ class SNU(Layer):
     r_t = 1 - y_t; under lateral inhibition r_t = 1 - max(y_t).
 
     The arguments are attributes.  A new decay, activation, g or lateral_inhibition is checked
-    when it is set; it counts at once where the layer is called alone, and in a model from its
-    next compile.
+    when it is set and counts from the next call; the others are fixed once there are weights.
 
     Args:
         units: M, 1 or more.
@@ -67,6 +66,7 @@ class SNU(Layer):
         "activity_regularizer": "regularizer",
     }
     _trained = ("_kernel_rows", "_recurrent_kernel", "_bias", "_decay")
+    _free = ("decay", "activation", "g", "lateral_inhibition")
 
     def __init__(self, units, activation="step_function", decay=0.8, g="identity",
                  recurrent=False, lateral_inhibition=False, return_sequences=False,
@@ -75,17 +75,17 @@ class SNU(Layer):
                  bias_initializer="ones", trainable_decay=False, reset_gradient=True,
                  activity_regularizer=None, name=None):
         super().__init__(name)
-        self.units = checks.integer("SNU", "units", units, 1)
-        self.trainable_decay = bool(trainable_decay)
+        self.units = checks.integer("SNU", "units", units, 1, MOST_UNITS)
+        self.trainable_decay = checks.boolean("SNU", "trainable_decay", trainable_decay)
         self.activation = activation
         self.decay = decay
         self.g = g
-        self.recurrent = bool(recurrent)
+        self.recurrent = checks.boolean("SNU", "recurrent", recurrent)
         self.lateral_inhibition = lateral_inhibition
-        self.return_sequences = bool(return_sequences)
-        self.return_state = bool(return_state)
-        self.go_backwards = bool(go_backwards)
-        self.stateful = bool(stateful)
+        self.return_sequences = checks.boolean("SNU", "return_sequences", return_sequences)
+        self.return_state = checks.boolean("SNU", "return_state", return_state)
+        self.go_backwards = checks.boolean("SNU", "go_backwards", go_backwards)
+        self.stateful = checks.boolean("SNU", "stateful", stateful)
         self.kernel_initializer = initializers.get(
             kernel_initializer, "SNU", "kernel_initializer"
         )
@@ -93,7 +93,7 @@ class SNU(Layer):
             recurrent_initializer, "SNU", "recurrent_initializer"
         )
         self.bias_initializer = initializers.get(bias_initializer, "SNU", "bias_initializer")
-        self.reset_gradient = bool(reset_gradient)
+        self.reset_gradient = checks.boolean("SNU", "reset_gradient", reset_gradient)
         self.activity_regularizer = regularizers.get(
             activity_regularizer, "SNU", "activity_regularizer"
         )
@@ -113,6 +113,8 @@ class SNU(Layer):
 
     def _checked_decay(self, value):
         """A number, or a tuple of one per unit."""
+        if self.trainable_decay and getattr(self, "built", False):
+            raise ValueError(f"{self!r}: decay cannot change, as it is trained: set_weights")
         if np.ndim(value) == 0:
             values = (checks.number("SNU", "decay", value),)
         else:
@@ -164,7 +166,8 @@ class SNU(Layer):
                 f"SNU: x must have {len(self._kernel)} inputs as the layer has, got {x.shape[2]}"
             )
         if self.stateful and initial_state is None:
-            initial_state = self._state_for(x.shape[0], "x")
+            self._check_state("SNU", len(x))
+            initial_state = self._state_for(len(x))
         y, V = ops.snu_forward(
             x, self._kernel, self._bias, self._recurrent_kernel, decay=self._decay_now(),
             activation=self.activation, g=self.g, lateral_inhibition=self.lateral_inhibition,
@@ -191,16 +194,19 @@ class SNU(Layer):
         """
         self._state = None
 
-    def _state_for(self, samples, argument):
+    def _check_state(self, where, samples):
+        """ValueError where a stateful layer has the states of another number of samples."""
+        if self.stateful and self._state is not None and len(self._state[0]) != samples:
+            raise ValueError(
+                f"{where}: a batch of x must have the {len(self._state[0])} samples whose states "
+                f"{self!r} has, or reset_states be called, got {samples}"
+            )
+
+    def _state_for(self, samples):
         """The state of a stateful layer for a batch of that size, zeros at first."""
         if self._state is None:
             shape = (samples, self.units)
             self._state = tuple(np.zeros(shape, self._kernel.dtype) for _ in range(2))
-        if len(self._state[0]) != samples:
-            raise ValueError(
-                f"{self!r} is stateful and has the states of {len(self._state[0])} samples: "
-                f"{argument} must have as many, or reset_states be called, got {samples}"
-            )
         return self._state
 
     def _decay_now(self):
