@@ -224,7 +224,7 @@ def test_stop_training():
     model, recorded = new_model(), Recorded()
     history = model.fit(x, y, batch_size=4, epochs=5, verbose=0, callbacks=[Stop(), recorded])
     assert history.epoch == [0, 1]
-    assert names(recorded.calls).count("train_batch_end") == 6          # after the epoch
+    assert names(recorded.calls).count("train_batch_end") == 4          # after the batch
     assert recorded.calls[-1][0] == "train_end"
     assert model.stop_training is True
     assert model.fit(x, y, epochs=2, verbose=0).epoch == [0, 1]

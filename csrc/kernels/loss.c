@@ -7,7 +7,8 @@
  *       logits      sum of t (ln(sum of e^y) - y)               dy = (sum of t) softmax(y) - t
  *     SPARSE        CATEGORICAL where t is 1 for the class that the target says, else 0
  *
- * Probabilities are kept from CLIP to 1 - CLIP, where the gradient ends, as Keras does.
+ * Probabilities are kept from CLIP to 1 - CLIP, where the gradient ends, as Keras does; of
+ * outputs that are all 0 each is CLIP.
  */
 #include "activation.h"
 
@@ -168,6 +169,7 @@ static void categorical_sum(double *most, double *sum, const real *y, Loss loss,
     for (ptrdiff_t j = 0; j < M; j++) {
         *sum += loss.logits ? exp((double)y[j] - *most) : (double)y[j];
     }
+    *sum = *sum == 0 ? 1 : *sum;
 }
 
 static double categorical_forward(const real *y, const real *target, Loss loss, ptrdiff_t M)

@@ -26,7 +26,7 @@ class Callback:
 
     Attributes:
         model: the model, from set_model on.  `model.stop_training = True` ends its training
-            after the epoch.
+            after the batch or the epoch.
         params: from set_params on, a dict: "epochs", "steps" and "verbose" of fit.
 
     Example:
@@ -472,6 +472,5 @@ def _takes_two(schedule):
 
 
 def _path(where, argument, value):
-    if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"{where}: {argument} must be a path, got {value!r}")
-    return os.fspath(value)
+    """A path as a string, with a leading ~ expanded: fields in braces are filled in later."""
+    return str(checks.path(where, argument, value))

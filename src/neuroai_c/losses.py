@@ -2,7 +2,8 @@
 
 With y a model's output and t its target, the loss of a sample is the mean over its
 unmasked steps, and that of a batch the mean over samples, of each sample's loss times its
-weight.
+weight.  (Where steps are masked, Keras takes the mean over all steps of the batch: there
+long sequences weigh more.)
 """
 
 from . import checks

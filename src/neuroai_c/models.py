@@ -1,6 +1,8 @@
 """Sequential: layers in a row, trained in C a run of batches at a time."""
 
+import functools
 import re
+import threading
 import time
 
 import numpy as np
@@ -15,6 +17,21 @@ _SECONDS = 0.05
 
 # What no iterable of batches gives.
 _END = object()
+
+
+def _alone(method):
+    """A method that refuses to run while another thread is in one of these."""
+
+    @functools.wraps(method)
+    def guarded(self, *arguments, **options):
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(f"{method.__name__}: this model is in use by another thread")
+        try:
+            return method(self, *arguments, **options)
+        finally:
+            self._lock.release()
+
+    return guarded
 
 
 class Sequential:
@@ -33,7 +50,7 @@ class Sequential:
     Attributes:
         layers: a list of the layers, without the InputLayer; add and pop change the model.
         history: the History of the last fit.
-        stop_training: set to True by a callback, ends fit after the epoch.
+        stop_training: set to True by a callback, ends fit after the batch or the epoch.
 
     Example:
         >>> import neuroai_c as ai
@@ -66,6 +83,7 @@ class Sequential:
         self._rng = np.random.default_rng(seed)
         self._input_shape = None
         self.stop_training = False
+        self._lock = threading.RLock()
         self._optimizer = self._loss = None
         self._changed()
         if not isinstance(layers, (list, tuple, type(None))):
@@ -429,7 +447,13 @@ class Sequential:
 
     def __getstate__(self):
         # The network in C is made anew where it is needed.
-        return {**self.__dict__, "_network": None}
+        state = {**self.__dict__, "_network": None}
+        del state["_lock"]
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
 
     # ---- what it looks like -----------------------------------------------------------
 
@@ -551,6 +575,7 @@ class Sequential:
         self._need_compiled("metrics_names")
         return ["loss"] + [metric.name for metric in self._metrics]
 
+    @_alone
     def fit(self, x, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None,
             validation_split=0.0, validation_data=None, shuffle=True, sample_weight=None,
             initial_epoch=0, steps_per_epoch=None):
@@ -580,7 +605,8 @@ class Sequential:
 
         Raises:
             TypeError, ValueError: data of another kind or shape, NaN or infinity in them.
-            RuntimeError: the model is not compiled.
+            RuntimeError: the model is not compiled, is changed by a callback, or is in use by
+                another thread.
             FloatingPointError: the loss or its gradient became NaN or infinite; the weights are
                 those after the batch before.
 
@@ -645,6 +671,8 @@ class Sequential:
                 for samples, y, weights, order, size in source.epoch(self):
                     self._run(samples, y, weights, order, size, title, bar, measures,
                               training=True, hooks=hooks if hooks.train_batches else None)
+                    if self.stop_training:
+                        break
                 seconds = time.perf_counter() - start
                 logs = measures.values()
                 if validation_data is not None:
@@ -661,6 +689,7 @@ class Sequential:
         hooks.call("on_train_end", logs)
         return history
 
+    @_alone
     def evaluate(self, x, y, batch_size=None, verbose="auto", return_dict=False, *,
                  sample_weight=None, callbacks=None):
         """The loss and the metrics on data.
@@ -688,6 +717,7 @@ class Sequential:
         return self._evaluate("evaluate", x, y, batch_size, verbose, return_dict,
                               sample_weight, callbacks)
 
+    @_alone
     def predict(self, x, batch_size=None, verbose="auto", *, callbacks=None):
         """The model's outputs.
 
@@ -710,6 +740,7 @@ class Sequential:
         """
         return self._predict("predict", x, batch_size, verbose, callbacks)
 
+    @_alone
     def predict_on_batch(self, x):
         """The outputs for x as one batch.
 
@@ -729,6 +760,7 @@ class Sequential:
         """
         return self._predict("predict_on_batch", x, _length("predict_on_batch", x), 0)
 
+    @_alone
     def train_on_batch(self, x, y, sample_weight=None):
         """One step on x and y as one batch.
 
@@ -755,6 +787,7 @@ class Sequential:
                   "Batch 1", progress.bar(0, "", 1), measures, training=True)
         return _as_list(measures.values())
 
+    @_alone
     def test_on_batch(self, x, y):
         """The loss and the metrics of x and y as one batch.
 
@@ -949,6 +982,7 @@ class Sequential:
             if hooks:                   # which may change the rate, or ask for one batch's logs
                 hooks.call(f"on_{kind}_batch_begin", measures.batches, {})
                 self._check_version(title, version)
+                self._prepare(min(batch_size, len(order)))      # a hook may reset states
                 end = min(done + batch_size, end)
                 rates = self.optimizer._rates(self._steps_made, 1) if training else None
             count, diverged = run(
@@ -976,6 +1010,8 @@ class Sequential:
             if hooks:
                 logs = values if y is not None else {}
                 hooks.call(f"on_{kind}_batch_end", measures.batches - 1, logs)
+                if training and self.stop_training:
+                    return
 
 
 class _Measures:

@@ -41,7 +41,7 @@ class Spikes:
         """Wraps what _core made; `features` is the shape of a step."""
         spikes = object.__new__(cls)
         samples, steps, _, spikes.nbytes = _core.describe(events)
-        spikes.shape = (samples, steps, *features)
+        spikes._shape = (samples, steps, *features)
         spikes._events = events
         return spikes
 
@@ -73,6 +73,16 @@ class Spikes:
         features = a.shape[2:]
         dense = np.require(a, requirements=["C", "A"]).reshape(*a.shape[:2], _size(features))
         return cls._from_events(_core.pack(dense), features)
+
+    @property
+    def shape(self):
+        """(samples, T, ...).
+
+        Example:
+            >>> Spikes.from_dense([[[0, 1], [1, 1]]]).shape
+            (1, 2, 2)
+        """
+        return self._shape
 
     @property
     def dtype(self):
