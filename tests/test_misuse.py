@@ -393,8 +393,7 @@ def test_a_model_that_is_saved_can_be_loaded(kind, options, name, value, tmp_pat
 
 
 @pytest.mark.parametrize(("name", "value"), [("decay", -3.0), ("activation", "relu"),
-                                             ("lateral_inhibition", "sample"),
-                                             ("go_backwards", True)])
+                                             ("lateral_inhibition", "sample")])
 def test_copies_compute_as_the_model_does(name, value, tmp_path):
     model = new_model(layers.SNU(4))
     model.fit(X, np.zeros((SAMPLES, 4)), verbose=0)

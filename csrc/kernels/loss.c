@@ -5,7 +5,8 @@
  *       logits      max(y, 0) - y t + ln(1 + e^-|y|)            dy = (sigmoid(y) - t) / M
  *     CATEGORICAL   -sum of t ln(p / sum of p)
  *       logits      sum of t (ln(sum of e^y) - y)               dy = (sum of t) softmax(y) - t
- *     SPARSE        CATEGORICAL where t is 1 for the class that the target says, else 0
+ *     SPARSE        CATEGORICAL where t is 1 for the class that the target says, else 0; of
+ *                   probabilities that are clipped first, then divided by their sum
  *
  * Probabilities are kept from CLIP to 1 - CLIP, where the gradient ends, as Keras does; of
  * outputs that are all 0 each is CLIP.
@@ -172,10 +173,45 @@ static void categorical_sum(double *most, double *sum, const real *y, Loss loss,
     *sum = *sum == 0 ? 1 : *sum;
 }
 
+/* the sum of the clipped probabilities */
+static double sparse_sum(const real *y, ptrdiff_t M)
+{
+    double sum = 0;
+
+    for (ptrdiff_t j = 0; j < M; j++) {
+        sum += clipped((double)y[j]);
+    }
+    return sum;
+}
+
+static double sparse_forward(const real *y, const real *target, ptrdiff_t M)
+{
+    double p = CLIP;
+
+    for (ptrdiff_t j = 0; j < M; j++) {
+        p = target[0] == (real)j ? clipped((double)y[j]) : p;
+    }
+    return log(sparse_sum(y, M) / p);
+}
+
+static void sparse_backward(real *dy, const real *y, const real *target, double weight, ptrdiff_t M)
+{
+    const double sum = sparse_sum(y, M);
+
+    for (ptrdiff_t j = 0; j < M; j++) {
+        const double p = (double)y[j], t = target[0] == (real)j;
+
+        dy[j] = is_inside(p) ? (real)(weight * (1 / sum - t / p)) : 0;
+    }
+}
+
 static double categorical_forward(const real *y, const real *target, Loss loss, ptrdiff_t M)
 {
     double most, sum, result = 0;
 
+    if (loss.kind == SPARSE && !loss.logits) {
+        return sparse_forward(y, target, M);
+    }
     categorical_sum(&most, &sum, y, loss, M);
     for (ptrdiff_t j = 0; j < M; j++) {
         const double t = meant(target, loss, j);
@@ -193,6 +229,10 @@ static void categorical_backward(real *dy, const real *y, const real *target, Lo
 {
     double most, sum, wanted = 0;
 
+    if (loss.kind == SPARSE && !loss.logits) {
+        sparse_backward(dy, y, target, weight, M);
+        return;
+    }
     categorical_sum(&most, &sum, y, loss, M);
     for (ptrdiff_t j = 0; j < M; j++) {
         wanted += loss.logits || is_inside((double)y[j] / sum) ? meant(target, loss, j) : 0;

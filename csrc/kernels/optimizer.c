@@ -18,6 +18,12 @@
 
 #include <math.h>
 
+/* an epsilon of 0 is as small as a number can be: 0 / 0 would be no step */
+INLINE real above_zero(double epsilon)
+{
+    return (real)epsilon > REAL_MIN ? (real)epsilon : REAL_MIN;
+}
+
 INLINE void sgd_step(real *restrict w, real *restrict u, const real *restrict g,
                      Optimizer o, ptrdiff_t n)
 {
@@ -41,7 +47,7 @@ INLINE void rmsprop_step(real *restrict w, real *restrict v, real *restrict u,
                          const real *restrict g, Optimizer o, ptrdiff_t n)
 {
     const real rate = (real)o.rate, momentum = (real)o.momentum;
-    const real rho = (real)o.rho, rest = (real)(1 - o.rho), epsilon = (real)o.epsilon;
+    const real rho = (real)o.rho, rest = (real)(1 - o.rho), epsilon = above_zero(o.epsilon);
 
     if (!u) {
         for (ptrdiff_t i = 0; i < n; i++) {
@@ -63,7 +69,7 @@ static void adam_step(real *restrict w, real *restrict m, real *restrict v,
     const real rate = (real)(o.rate * sqrt(1 - pow(o.beta_2, step)) / (1 - pow(o.rho, step)));
     const real beta_1 = (real)o.rho, rest_1 = (real)(1 - o.rho);
     const real beta_2 = (real)o.beta_2, rest_2 = (real)(1 - o.beta_2);
-    const real epsilon = (real)o.epsilon;
+    const real epsilon = above_zero(o.epsilon);
 
     for (ptrdiff_t i = 0; i < n; i++) {
         m[i] = beta_1 * m[i] + rest_1 * g[i];

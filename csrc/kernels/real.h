@@ -15,6 +15,7 @@
 typedef double real;
 typedef uint64_t real_bits;             /* as wide as a real */
 #define REAL_MAX DBL_MAX
+#define REAL_MIN DBL_MIN
 #define REAL_MANTISSA 52                /* bits after the binary point */
 #define REAL_BIAS 1023                  /* of the exponent */
 #define REAL_EXP_LOWEST -708.0          /* exp of less is subnormal */
@@ -30,6 +31,7 @@ typedef uint64_t real_bits;             /* as wide as a real */
 typedef float real;
 typedef uint32_t real_bits;
 #define REAL_MAX FLT_MAX
+#define REAL_MIN FLT_MIN
 #define REAL_MANTISSA 23
 #define REAL_BIAS 127
 #define REAL_EXP_LOWEST -87.0f

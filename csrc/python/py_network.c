@@ -125,6 +125,7 @@ static int dense_from(Layer *layer, PyObject *tuple, const Layer *below, PyObjec
 
     if (!PyArg_ParseTuple(tuple, "sOOO&n(OO):Dense", &kind, &kernel, &bias, parse_activation,
                           &layer->unit.h, &layer->M, &slots[0], &slots[1]) ||
+        (layer->M < 0 && !PyErr_Format(PyExc_ValueError, "Dense: units must not be negative")) ||
         check_size(&call, 'M', layer->M, "units", "units") ||
         weights_from(&call, &layer->weights[KERNEL], kernel, slots[0], "kernel", REQUIRED,
                      "N:rows W:columns", arrays) ||
@@ -218,6 +219,7 @@ static PyObject *py_network_new(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *tuples, *capsule;
     Holder *holder;
+    int weights = 0;
 
     if (!PyArg_ParseTuple(args, "O!:network_new", &PyTuple_Type, &tuples)) {
         return NULL;
@@ -245,6 +247,11 @@ static PyObject *py_network_new(PyObject *Py_UNUSED(module), PyObject *args)
         if (layer_from(layer, PyTuple_GET_ITEM(tuples, l), &holder->net, holder->arrays)) {
             goto error;
         }
+        weights |= has_weights(layer);
+    }
+    if (!weights) {
+        PyErr_SetString(PyExc_ValueError, "network_new: layers must have one with weights");
+        goto error;
     }
     if ((capsule = PyCapsule_New(holder, NETWORK, network_drop))) {
         return capsule;
@@ -331,9 +338,9 @@ static int check_starts(const ptrdiff_t *starts, ptrdiff_t samples, ptrdiff_t ro
     int wrong = starts[0] != 0 || starts[samples] != rows;
 
     for (ptrdiff_t s = 0; s < samples && !wrong; s++) {
-        const ptrdiff_t length = starts[s + 1] - starts[s];
+        const ptrdiff_t length = starts[s + 1] > starts[s] ? starts[s + 1] - starts[s] : 0;
 
-        wrong = length < 1 || starts[s + 1] > rows || (spikes && length > spikes->T);
+        wrong = starts[s + 1] <= starts[s] || starts[s + 1] > rows || (spikes && length > spikes->T);
         for (ptrdiff_t e = spikes ? spikes->first[s] : 0;
              !wrong && spikes && e < spikes->first[s + 1]; e++) {
             const uint32_t *mask = spikes->events + e * (1 + spikes->words) + 1;
@@ -467,6 +474,10 @@ static PyObject *py_network_run(PyObject *Py_UNUSED(module), PyObject *args)
     run.key = key;
     know(&call, 'N', holder->net.layers[0].N, "inputs");
     if (check_data(&call, &run, x, starts)) {
+        goto exit;
+    }
+    if (run.x.spikes && holder->net.layers[0].kind == DROPOUT) {
+        PyErr_SetString(PyExc_TypeError, "network_run: dropout needs numbers, got spikes");
         goto exit;
     }
     know(&call, 'G', last->sequences ? SIZE(&call, 'L') : SIZE(&call, 'B'), "rows");

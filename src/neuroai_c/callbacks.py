@@ -381,6 +381,11 @@ class CSVLogger(Callback):
         if self.append and os.path.exists(self.filename):
             with open(self.filename, newline="", encoding="utf-8") as file:
                 self._names = next(csv.reader(file, delimiter=self.separator), None)
+                file.seek(0)
+                cut = self._names is not None and not file.read().endswith("\n")
+            if cut:                     # a line that was never ended is not gone on with
+                with open(self.filename, "a", encoding="utf-8") as file:
+                    file.write("\n")
         else:
             open(self.filename, "w", encoding="utf-8").close()
 

@@ -70,6 +70,8 @@ def path(where, argument, value):
         raise TypeError(
             f"{where}: {argument} must be a str or a path-like object, got {type(value).__name__}"
         )
+    if "\0" in name:
+        raise ValueError(f"{where}: {argument} must have no null character, got {name!r}")
     return Path(os.path.expanduser(name))
 
 

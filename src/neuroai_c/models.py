@@ -125,7 +125,7 @@ class Sequential:
             >>> model
             <Sequential sequential: 1 layer, 8 weights>
         """
-        if not isinstance(layer, layers.Layer) or type(layer) is layers.Layer:
+        if not isinstance(layer, layers.KINDS):
             raise TypeError(f"add: layer must be a layer of neuroai_c, got {layer!r}")
         if isinstance(layer, layers.InputLayer):
             if self._layers or self._input_shape is not None:
@@ -192,6 +192,8 @@ class Sequential:
             raise ValueError(
                 f"build: input_shape must be (samples, steps, inputs), got {input_shape!r}"
             )
+        if input_shape[0] is not None:
+            checks.integer("build", "input_shape[0]", input_shape[0], 1)
         shape = layers.InputLayer(list(input_shape)[1:]).input_shape
         if not self._layers:
             raise ValueError("build: the model has no layers")
@@ -816,6 +818,14 @@ class Sequential:
                 f"{where}: the model is not compiled, or was changed since: call compile first"
             )
 
+    def _check_rates(self, rates):
+        """ValueError where a rate, or what it makes of the weights' decay, is no number of C's."""
+        most = float(np.finfo(self.dtype).max) / max(1.0, self.optimizer.weight_decay or 0.0)
+        if not (rates <= most).all():
+            raise ValueError(
+                f"fit: learning_rate must be at most {most:.2g} in {self.dtype}, got {rates.max()}"
+            )
+
     def _check_version(self, where, version):
         if self._version is not version:
             raise RuntimeError(f"{where}: the model was changed by a callback while it ran")
@@ -972,19 +982,22 @@ class Sequential:
         noisy = training and any(isinstance(layer, layers.Dropout) for layer in self._layers)
         key = int(self._rng.integers(2**64, dtype=np.uint64)) if noisy else 0
         kind = "train" if training else "predict" if y is None else "test"
-        rates = self.optimizer._rates(self._steps_made, -(-len(order) // batch_size)) if (
-            training and not hooks
-        ) else None
+        rates = None
+        if training and not hooks:
+            rates = self.optimizer._rates(self._steps_made, -(-len(order) // batch_size))
+            self._check_rates(rates)
         done = batches_done = 0
         version = self._version
         while done < len(order):
             end = len(order)
             if hooks:                   # which may change the rate, or ask for one batch's logs
                 hooks.call(f"on_{kind}_batch_begin", measures.batches, {})
-                self._check_version(title, version)
+                self._check_version({"train": "fit", "test": "evaluate"}.get(kind, kind), version)
                 self._prepare(min(batch_size, len(order)))      # a hook may reset states
                 end = min(done + batch_size, end)
-                rates = self.optimizer._rates(self._steps_made, 1) if training else None
+                if training:
+                    rates = self.optimizer._rates(self._steps_made, 1)
+                    self._check_rates(rates)
             count, diverged = run(
                 self._network, samples.x, samples.starts, samples.mask, y, output, weights,
                 order[:end], done, batch_size, self.optimizer._spec() if training else None,

@@ -70,7 +70,8 @@ def _mask(where, mask):
             f"{where}: mask must be an array (samples, steps) of bool, "
             f"got {mask.dtype} of shape {mask.shape}"
         )
-    return np.ascontiguousarray(mask).view(np.uint8)
+    # A bool can hold other bytes than 0 and 1.
+    return (np.ascontiguousarray(mask).view(np.uint8) != 0).view(np.uint8)
 
 
 def _counting(where, x, mask, dtype):

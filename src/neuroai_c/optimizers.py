@@ -62,6 +62,8 @@ class Optimizer(Shown):
         where = type(self).__name__
         if name == "learning_rate":
             value = _rate(where, value)
+        elif name in ("beta_1", "beta_2"):
+            value = checks.fraction(where, name, value)
         elif name in self._ranges:
             value = checks.number(where, name, value, *self._ranges[name])
         elif name in ("clipnorm", "clipvalue") and value is not None:
@@ -232,8 +234,6 @@ class Adam(Optimizer):
 
     _method = 2
     _ranges = {
-        "beta_1": (0, np.nextafter(1, 0)),
-        "beta_2": (0, np.nextafter(1, 0)),
         "epsilon": (0, math.inf),
     }
 

@@ -120,12 +120,13 @@ class ExponentialDecay(LearningRateSchedule):
 
     def _rate(self, step):
         exponent = step / self.decay_steps
-        if self.staircase:
+        if self.staircase and exponent < math.inf:
             exponent = math.floor(exponent)
         try:
-            return self.initial_learning_rate * self.decay_rate**exponent
+            factor = self.decay_rate**exponent
         except OverflowError:
-            return math.inf
+            factor = math.inf
+        return self.initial_learning_rate and self.initial_learning_rate * factor
 
 
 def _get(identifier, where, argument):

@@ -60,6 +60,7 @@ def deserialize(kind, value, where, layers=None):
         MeanSquaredError()
     """
     try:
+        checks.one_of(where, "kind", kind, _CLASSES)
         if not isinstance(value, dict):
             return _GET[kind](value, kind, "name")
         if set(value) != {"class_name", "config"} or not isinstance(value["config"], dict):
@@ -72,4 +73,4 @@ def deserialize(kind, value, where, layers=None):
         return known.from_config(config)
     # Recursion: a hostile value can be nested as deep as it likes.
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{where}: {str(error).removeprefix(f'{where}: ')}") from error

@@ -69,6 +69,14 @@ class Shown:
             >>> Constant.from_config({"value": 0.5})
             Constant(value=0.5)
         """
+        known = inspect.signature(cls).parameters
+        if not isinstance(config, dict) or not all(
+            isinstance(name, str) and name in known for name in config
+        ):
+            raise ValueError(
+                f"{cls.__name__}: config must be a dict with keys of {', '.join(known) or 'none'}, "
+                f"got {config!r}"
+            )
         arguments = dict(config)
         for name, kind in cls._kinds.items():
             if isinstance(arguments.get(name), dict):

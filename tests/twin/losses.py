@@ -5,7 +5,8 @@
       from logits z                  the same with p = sigmoid(z): max(z, 0) - z t + log(1 + exp(-|z|))
     categorical_crossentropy         -sum over classes of t log p, p = y / sum(y), clipped
       from logits z                  the same with p = softmax(z): log p = u - log(sum(exp(u))), u = z - max(z)
-    sparse_categorical_crossentropy  the same with t = 1 at the label, else 0
+    sparse_categorical_crossentropy  the same with t = 1 at the label, else 0; probabilities are clipped, then divided by
+                                     their sum
 
 Clipped is to [1e-7, 1 - 1e-7], where no gradient passes outside. The loss of a sample is the mean over its
 rows that count (0 if none does) times its weight; the loss of a batch is the sum over its samples / B.
@@ -61,6 +62,11 @@ def categorical_crossentropy(y, target, from_logits=False):
 
 
 def sparse_categorical_crossentropy(y, labels, from_logits=False):
+    if not from_logits:
+        p, passes = _clip(y)
+        t = np.eye(y.shape[-1], dtype=y.dtype)[labels]
+        total = p.sum(axis=-1, keepdims=True)
+        return -(t * np.log(p / total)).sum(axis=-1), passes * (1 / total - t / p)
     return categorical_crossentropy(y, np.eye(y.shape[-1], dtype=y.dtype)[labels], from_logits)
 
 

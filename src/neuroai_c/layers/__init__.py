@@ -28,4 +28,7 @@ def get(identifier, where="layers.get", argument="identifier"):
     return identifier
 
 
+# All there are: none can be made elsewhere.
+KINDS = (SNU, Dense, Dropout, GlobalAveragePooling1D, InputLayer, Masking)
+
 _known("layer", get, SNU, Dense, Dropout, GlobalAveragePooling1D, InputLayer, Masking)

@@ -199,7 +199,7 @@ class SNU(Layer):
         if self.stateful and self._state is not None and len(self._state[0]) != samples:
             raise ValueError(
                 f"{where}: a batch of x must have the {len(self._state[0])} samples whose states "
-                f"{self!r} has, or reset_states be called, got {samples}"
+                f"the stateful {self!r} has, or reset_states be called, got {samples}"
             )
 
     def _state_for(self, samples):
