@@ -26,7 +26,10 @@ static void average_forward(real *restrict y, const real *restrict x, ptrdiff_t 
         const real steps = (real)count_steps(counts, T);
 
         for (ptrdiff_t t = 0; t < T; t++, x += n) {
-            for (ptrdiff_t j = 0; (!counts || counts[t]) && j < N; j++) {
+            if (counts && !counts[t]) {
+                continue;
+            }
+            for (ptrdiff_t j = 0; j < N; j++) {
                 y[j] += x[j];
             }
         }

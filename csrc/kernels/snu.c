@@ -26,13 +26,13 @@
  */
 #include "activation.h"
 
-static int is_masked(const Unit *unit, ptrdiff_t t, ptrdiff_t b, ptrdiff_t T)
+INLINE int is_masked(const Unit *unit, ptrdiff_t t, ptrdiff_t b, ptrdiff_t T)
 {
     return unit->mask && !unit->mask[b * T + t];
 }
 
 /* no step of sample b before t counts */
-static int is_untouched(const Unit *unit, ptrdiff_t t, ptrdiff_t b, ptrdiff_t T)
+RARE int is_untouched(const Unit *unit, ptrdiff_t t, ptrdiff_t b, ptrdiff_t T)
 {
     return t == 0 || (unit->mask && !memchr(unit->mask + b * T, 1, (size_t)t));
 }
@@ -42,7 +42,7 @@ typedef struct {
     const real *y, *V;
 } State;
 
-static State state_before(const real *y, const real *V, const Unit *unit, ptrdiff_t t,
+INLINE State state_before(const real *y, const real *V, const Unit *unit, ptrdiff_t t,
                           ptrdiff_t b, ptrdiff_t T)
 {
     const ptrdiff_t m = unit->m, before = (b * T + t - 1) * m;
@@ -108,10 +108,19 @@ static int goes_by_step(const Unit *unit)
     return unit->R || unit->inhibition == BATCH_INHIBITION;
 }
 
-/* h, g and inhibited are constants where this is inlined */
+/* a masked step keeps V and repeats the output */
+RARE void forward_masked_row(real *y_t, real *V_t, const real *V_p, const Unit *unit, ptrdiff_t t)
+{
+    const size_t size = (size_t)unit->m * sizeof *y_t;
+
+    memcpy(V_t, V_p, size);
+    memcpy(y_t, t > 0 ? y_t - unit->m : unit->zeros, size);
+}
+
+/* h, g, inhibited and masked are constants where this is inlined */
 INLINE void forward_row(real *y, real *V, real *peak, const Unit *unit, ptrdiff_t t, ptrdiff_t b,
                         real most, ptrdiff_t B, ptrdiff_t T,
-                        const Function h, const Function g, const int inhibited)
+                        const Function h, const Function g, const int inhibited, const int masked)
 {
     const ptrdiff_t m = unit->m;
     const State before = state_before(y, V, unit, t, b, T);
@@ -120,9 +129,8 @@ INLINE void forward_row(real *y, real *V, real *peak, const Unit *unit, ptrdiff_
     const real alpha_g = alpha_of(unit->g.f, unit->g.alpha);
     real *y_t = y + (b * T + t) * m, *V_t = V + (b * T + t) * m;
 
-    if (is_masked(unit, t, b, T)) {
-        memcpy(V_t, V_p, (size_t)m * sizeof *V_t);
-        memcpy(y_t, t > 0 ? y_t - m : unit->zeros, (size_t)m * sizeof *y_t);
+    if (masked && is_masked(unit, t, b, T)) {
+        forward_masked_row(y_t, V_t, V_p, unit, t);
         if (inhibited) {
             peak[(t + 1) * B + b] = peak[t * B + b];
         }
@@ -185,17 +193,16 @@ static void recurrent_forward(real *V, const real *y, const Unit *unit, ptrdiff_
            last - first, M, M, 1);
 }
 
-/* h, g and inhibited are constants where this is inlined */
 INLINE void forward_rows(real *y, real *V, real *peak, const Unit *unit,
                          ptrdiff_t begin, ptrdiff_t end, ptrdiff_t first, ptrdiff_t last,
                          ptrdiff_t B, ptrdiff_t T,
-                         const Function h, const Function g, const int inhibited)
+                         const Function h, const Function g, const int inhibited, const int masked)
 {
     for (ptrdiff_t b = first; b < last && !goes_by_step(unit); b++) {
         for (ptrdiff_t t = begin; t < end; t++) {
             const real most = inhibited ? inhibitor(peak + t * B, unit, b, B) : 0;
 
-            forward_row(y, V, peak, unit, t, b, most, B, T, h, g, inhibited);
+            forward_row(y, V, peak, unit, t, b, most, B, T, h, g, inhibited, masked);
         }
     }
     for (ptrdiff_t t = begin; t < end && goes_by_step(unit); t++) {
@@ -208,7 +215,7 @@ INLINE void forward_rows(real *y, real *V, real *peak, const Unit *unit,
             if (inhibited && (b == first || unit->inhibition == SAMPLE_INHIBITION)) {
                 most = inhibitor(peak + t * B, unit, b, B);
             }
-            forward_row(y, V, peak, unit, t, b, most, B, T, h, g, inhibited);
+            forward_row(y, V, peak, unit, t, b, most, B, T, h, g, inhibited, masked);
         }
     }
 }
@@ -217,11 +224,15 @@ static void snu_forward(real *y, real *V, real *peak, const Unit *unit,
                         ptrdiff_t begin, ptrdiff_t end, ptrdiff_t first, ptrdiff_t last,
                         ptrdiff_t B, ptrdiff_t T)
 {
+    const int inhibited = unit->inhibition != NO_INHIBITION;
+
 #define ROWS(h, g) \
-    if (unit->inhibition) { \
-        forward_rows(y, V, peak, unit, begin, end, first, last, B, T, h, g, 1); \
+    if (unit->mask) { \
+        forward_rows(y, V, peak, unit, begin, end, first, last, B, T, h, g, inhibited, 1); \
+    } else if (inhibited) { \
+        forward_rows(y, V, peak, unit, begin, end, first, last, B, T, h, g, 1, 0); \
     } else { \
-        forward_rows(y, V, peak, unit, begin, end, first, last, B, T, h, g, 0); \
+        forward_rows(y, V, peak, unit, begin, end, first, last, B, T, h, g, 0, 0); \
     } \
     break;
 #define FOR_EVERY_G(h) \
@@ -318,20 +329,17 @@ static void copy_or_zero(real *to, const real *from, ptrdiff_t n)
     }
 }
 
-static int is_prepared(Upstream e, const Unit *unit, ptrdiff_t t, ptrdiff_t T)
+INLINE int is_prepared(Upstream e, const Unit *unit, ptrdiff_t t, ptrdiff_t T)
 {
     return unit->R || unit->mask || (t == T - 1 && e.dy_T);
 }
 
-/* D_t = e_t + D_{t+1} R^T, what is held, and dy_T at the last step: where there is any of them */
+/* D_t = e_t + D_{t+1} R^T, what is held, and dy_T at the last step */
 static void backward_prepare(const Backward *out, Upstream e, const Unit *unit, ptrdiff_t t,
                              ptrdiff_t first, ptrdiff_t last, ptrdiff_t T)
 {
     const ptrdiff_t m = unit->m, M = unit->M, start = (first * T + t) * m;
 
-    if (!is_prepared(e, unit, t, T)) {
-        return;
-    }
     for (ptrdiff_t b = first; b < last; b++) {
         const ptrdiff_t here = (b * T + t) * m;
         const int lost = is_masked(unit, t, b, T) && is_untouched(unit, t, b, T);
@@ -354,7 +362,7 @@ static void backward_prepare(const Backward *out, Upstream e, const Unit *unit, 
 }
 
 /* a masked step holds the gradient by the state that it kept */
-static void backward_masked_row(const Backward *out, const real *y, const real *V,
+RARE void backward_masked_row(const Backward *out, const real *y, const real *V,
                                 const Unit *unit, ptrdiff_t t, ptrdiff_t b, real most, real each,
                                 ptrdiff_t T)
 {
@@ -374,27 +382,29 @@ static void backward_masked_row(const Backward *out, const real *y, const real *
     }
 }
 
-/* h (the surrogate, where h is the step), g and inhibited are constants where this is inlined;
+/* h (the surrogate, where h is the step), g, inhibited and general (with a mask, or detached) are
+ * constants where this is inlined;
  * `most` is the maximum of y_t that inhibits, `each` what those that attain it get */
 INLINE void backward_row(const Backward *out, Upstream e, const real *y, const real *V,
                          const Unit *unit, ptrdiff_t t, ptrdiff_t b, real most, real each,
                          ptrdiff_t T, const int is_step, const Function h, const Function g,
-                         const int inhibited)
+                         const int inhibited, const int general)
 {
     const ptrdiff_t m = unit->m, here = (b * T + t) * m;
     const int is_last = t == T - 1;
     const real *bias = unit->b, *d = unit->d;
     const real alpha_h = alpha_of(is_step ? unit->h.surrogate : unit->h.f, unit->h.alpha);
     const real alpha_g = alpha_of(unit->g.f, unit->g.alpha);
-    const real *y_t = y + here, *V_t = V + here, *V_reset = unit->detached ? unit->zeros : V_t;
+    const real *y_t = y + here, *V_t = V + here;
+    const real *V_reset = general && unit->detached ? unit->zeros : V_t;
     const real *D_next = is_last ? unit->zeros : out->D + here + m;
-    const real *dV = unit->mask ? out->held_V + b * m
+    const real *dV = general && unit->mask ? out->held_V + b * m
                      : is_last && e.dV_T ? e.dV_T + b * m : unit->zeros;
     const real *e_t = is_prepared(e, unit, t, T) ? out->D + here
                       : e.dy ? e.dy + here : unit->zeros;
     real *D = out->D + here, *db = out->db + b * m;
 
-    if (is_masked(unit, t, b, T)) {
+    if (general && is_masked(unit, t, b, T)) {
         backward_masked_row(out, y, V, unit, t, b, most, each, T);
         return;
     }
@@ -410,7 +420,7 @@ INLINE void backward_row(const Backward *out, Upstream e, const real *y, const r
         db[j] -= v;
         D[j] = (v + r * leak + dV[j]) * slope_of(g, alpha_g, V_t[j]);
     }
-    if (unit->mask) {
+    if (general && unit->mask) {
         memset(out->held_y + b * m, 0, (size_t)m * sizeof *D);
         memset(out->held_V + b * m, 0, (size_t)m * sizeof *D);
     }
@@ -420,14 +430,14 @@ INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const 
                           const real *peak, const Unit *unit, ptrdiff_t begin, ptrdiff_t end,
                           ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T,
                           const int is_step, const Function h, const Function g,
-                          const int inhibited)
+                          const int inhibited, const int general)
 {
     const int by_step = goes_by_step(unit);
     const ptrdiff_t samples = last - first, steps = end - begin;
     real most = 0, each = 0, most_before = 0;
 
     for (ptrdiff_t outer = 0; outer < (by_step ? steps : samples); outer++) {
-        if (by_step) {
+        if (by_step && is_prepared(e, unit, end - 1 - outer, T)) {
             backward_prepare(out, e, unit, end - 1 - outer, first, last, T);
         }
         for (ptrdiff_t inner = 0; inner < (by_step ? samples : steps); inner++) {
@@ -436,7 +446,7 @@ INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const 
             const ptrdiff_t row = (t + 1) * B;      /* of peak, pull and ties: y_t's */
             const State before = state_before(y, V, unit, t, b, T);
 
-            if (!by_step) {
+            if (!by_step && is_prepared(e, unit, t, T)) {
                 backward_prepare(out, e, unit, t, b, b + 1, T);
             }
             if (inhibited && (inner == 0 || unit->inhibition == SAMPLE_INHIBITION)) {
@@ -445,7 +455,8 @@ INLINE void backward_rows(const Backward *out, Upstream e, const real *y, const 
                 each = t == T - 1 || unit->detached
                            ? 0 : share(out->pull + row, out->ties + row, unit, b, B);
             }
-            backward_row(out, e, y, V, unit, t, b, most, each, T, is_step, h, g, inhibited);
+            backward_row(out, e, y, V, unit, t, b, most, each, T, is_step, h, g, inhibited,
+                         general);
             if (out->dd || inhibited) {
                 hand_back(out, out->D + (b * T + t) * unit->m, before.y, before.V, most_before,
                           unit, t, b, B);
@@ -459,6 +470,7 @@ static void snu_backward(const Backward *out, Upstream e, const real *y, const r
                          ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
     const ptrdiff_t m = unit->m;
+    const int inhibited = unit->inhibition != NO_INHIBITION;
 
     if (end == T) {
         copy_or_zero(out->db + first * m, NULL, (last - first) * m);
@@ -472,10 +484,15 @@ static void snu_backward(const Backward *out, Upstream e, const real *y, const r
         }
     }
 #define ROWS(is_step, h, g) \
-    if (unit->inhibition) { \
-        backward_rows(out, e, y, V, peak, unit, begin, end, first, last, B, T, is_step, h, g, 1); \
+    if (unit->mask || unit->detached) { \
+        backward_rows(out, e, y, V, peak, unit, begin, end, first, last, B, T, is_step, h, g, \
+                      inhibited, 1); \
+    } else if (inhibited) { \
+        backward_rows(out, e, y, V, peak, unit, begin, end, first, last, B, T, is_step, h, g, \
+                      1, 0); \
     } else { \
-        backward_rows(out, e, y, V, peak, unit, begin, end, first, last, B, T, is_step, h, g, 0); \
+        backward_rows(out, e, y, V, peak, unit, begin, end, first, last, B, T, is_step, h, g, \
+                      0, 0); \
     } \
     break;
 #define FOR_EVERY_G(is_step, h) \

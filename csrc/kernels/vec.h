@@ -33,6 +33,9 @@ enum { LANES = VEC_BYTES / sizeof(real) };
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* what happens seldom, kept apart so that what happens always stays small */
+#define RARE static __attribute__((noinline, cold))
+
 /* before a loop whose rounds touch different places, whatever its pointers are */
 #if defined(__clang__)
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
