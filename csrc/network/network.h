@@ -80,7 +80,7 @@ typedef struct {
 typedef struct {
     Layer *layers;
     ptrdiff_t count, T;                 /* T steps of a batch */
-    int slim;                           /* sequences so long that memory counts: rows without rest */
+    int slim;                           /* so many steps that memory counts: rows without rest */
     uint8_t *mask;                      /* (B, T) of the input */
     const uint8_t *out_mask;            /* (B, rows) of the output, or NULL */
     int turned;                         /* the output runs against the input */
@@ -142,7 +142,7 @@ static const uint64_t *few_fired(const Layer *layer, ptrdiff_t first, ptrdiff_t 
 static Input output_of(const Layer *layer, ptrdiff_t first, ptrdiff_t last,
                        ptrdiff_t B, ptrdiff_t T);
 
-/* the samples from first to last of the B of the batch that begins with sample `start` of the run */
+/* the samples from first to last of a batch of B, which begins with sample `start` of the run */
 static void layers_forward(Network *net, const Run *run, Input x, ptrdiff_t start, Team *team,
                            int rank, ptrdiff_t first, ptrdiff_t last, ptrdiff_t B);
 static void layers_backward(Network *net, const Run *run, ptrdiff_t start, Team *team, int rank,

@@ -340,7 +340,7 @@ static int check_starts(const ptrdiff_t *starts, ptrdiff_t samples, ptrdiff_t ro
     for (ptrdiff_t s = 0; s < samples && !wrong; s++) {
         const ptrdiff_t length = starts[s + 1] > starts[s] ? starts[s + 1] - starts[s] : 0;
 
-        wrong = starts[s + 1] <= starts[s] || starts[s + 1] > rows || (spikes && length > spikes->T);
+        wrong = length < 1 || starts[s + 1] > rows || (spikes && length > spikes->T);
         for (ptrdiff_t e = spikes ? spikes->first[s] : 0;
              !wrong && spikes && e < spikes->first[s + 1]; e++) {
             const uint32_t *mask = spikes->events + e * (1 + spikes->words) + 1;

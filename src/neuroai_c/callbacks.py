@@ -215,7 +215,9 @@ class EarlyStopping(_Monitor):
         if baseline is not None:
             baseline = checks.number("EarlyStopping", "baseline", baseline)
         self.baseline = baseline
-        self.restore_best_weights = checks.boolean(type(self).__name__, "restore_best_weights", restore_best_weights)
+        self.restore_best_weights = checks.boolean(
+            "EarlyStopping", "restore_best_weights", restore_best_weights
+        )
         self.start_from_epoch = checks.integer(
             "EarlyStopping", "start_from_epoch", start_from_epoch, 0
         )
@@ -288,7 +290,9 @@ class ModelCheckpoint(_Monitor):
         super().__init__(monitor, mode, verbose)
         self.filepath = _path("ModelCheckpoint", "filepath", filepath)
         self.save_best_only = checks.boolean(type(self).__name__, "save_best_only", save_best_only)
-        self.save_weights_only = checks.boolean(type(self).__name__, "save_weights_only", save_weights_only)
+        self.save_weights_only = checks.boolean(
+            "ModelCheckpoint", "save_weights_only", save_weights_only
+        )
         if isinstance(save_freq, str):
             checks.one_of("ModelCheckpoint", "save_freq", save_freq, ("epoch",))
         else:

@@ -95,7 +95,8 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     """CategoricalCrossentropy of integer labels: -log y_k, where k is the label.
 
     Probabilities y are clipped to [1e-7, 1 - 1e-7], then divided by their sum: of outputs that are
-    all silent each class is as likely.  Targets have the shape of the outputs without the axis of the classes.
+    all silent each class is as likely.  Targets have the shape of the outputs without the axis of
+    the classes.
 
     Args:
         from_logits: whether the model's outputs are logits.  Default False: probabilities.

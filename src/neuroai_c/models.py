@@ -140,7 +140,7 @@ class Sequential:
         if isinstance(layer, layers.Masking) and self._layers:
             raise ValueError(f"add: {layer!r} must be the first layer: it tells from the input")
         if getattr(layer, "return_state", False):
-            raise ValueError(f"add: {layer!r} has return_state, which a row of layers has no use for")
+            raise ValueError(f"add: {layer!r} has return_state, which is for a layer alone")
         if layer.name is not None and layer.name in [other.name for other in self._layers]:
             raise ValueError(f"add: the name {layer.name!r} is in the model already")
         if self._input_shape is not None:
@@ -1073,7 +1073,7 @@ class _Arrays:
 
 
 class _Stream:
-    """An iterable of batches: from its beginning every epoch, or where steps are given, on and on."""
+    """An iterable of batches: from its beginning every epoch, or, steps given, on and on."""
 
     def __init__(self, batches, steps):
         self._batches, self.steps = batches, steps

@@ -75,7 +75,7 @@ def _mask(where, mask):
 
 
 def _counting(where, x, mask, dtype):
-    """x as the kernels take it, with zeros where no step counts: nothing depends on what is there."""
+    """x as the kernels take it, zeros where no step counts: nothing depends on what is there."""
     x = _input(where, x, dtype)
     if mask is not None and isinstance(x, np.ndarray) and x.shape[:2] == np.shape(mask):
         x = np.where(np.asarray(mask)[..., None], x, dtype.type(0))
