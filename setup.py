@@ -43,8 +43,10 @@ class BuildAtOnce(build_ext):
                 return [name for names in objects for name in names]
 
         self.compiler.compile = at_once
-        super().build_extension(extension)
-        self.compiler.compile = one_by_one
+        try:
+            super().build_extension(extension)
+        finally:
+            self.compiler.compile = one_by_one
 
 
 setup(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import twin
 from bridge import twin_batch, twin_of
-from tolerances import (FLOAT32_VALUE, GOLDEN_VALUE, TRAINED, TRAINED_20, TRAINED_FLOAT32, assert_close,
+from tolerances import (FLOAT32_VALUE, GOLDEN_VALUE, TRAINED_20, TRAINED_FLOAT32, assert_close,
                         assert_same_bits)
 
 layers, optimizers = ai.layers, ai.optimizers

@@ -225,3 +225,8 @@ def test_jsb_search_of_a_trial_that_diverges(jsb_search, jsb_nll, tmp_path, monk
     jsb_search.main(["--net", "SNU", "--trials", "1", "--output", str(tmp_path / "a")])
     assert json.loads((tmp_path / "a").read_text())["valid_nll"] is None
     assert len(capsys.readouterr().out.split("\n\n")[-1].splitlines()) == 2
+
+
+def test_spike_price(capsys):
+    script("spike_price").main(["--digits", "200", "--epochs", "1", "--seeds", "3"])
+    assert capsys.readouterr().out.startswith("seed 3: accuracy 0.")

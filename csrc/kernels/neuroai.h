@@ -183,10 +183,13 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
                                 ptrdiff_t B, ptrdiff_t T);
 
 /* dR (M, M) += y_{t-1}^T D_t for the rows of dR from first to last; y may come as bits too
- * (input_fired, of B T rows), or NULL */
+ * (input_fired, of B T rows), or NULL; where `turned` the last D_t comes first */
 static void recurrent_backward(real *dR, const real *y, const uint64_t *fired, const real *D,
-                               const Unit *unit, ptrdiff_t first, ptrdiff_t last,
+                               int turned, const Unit *unit, ptrdiff_t first, ptrdiff_t last,
                                ptrdiff_t B, ptrdiff_t T);
+
+/* x (T, m) in the order of the other direction, in place */
+static void turn(real *x, ptrdiff_t T, ptrdiff_t m);
 
 /* sum += each (B, m) over the samples, for the columns from first to last */
 static void sum_samples(real *sum, const real *each, ptrdiff_t m,
@@ -208,7 +211,7 @@ static void dense_backward(real *D, real *db, const real *dy, const real *y, con
 /* What is dropped depends on nothing but the rate, the key and where a number stands. */
 typedef struct {
     double rate;                        /* from 0 to below 1 */
-    uint64_t key;                       /* of a run and a layer */
+    uint64_t key;                       /* of a run and a layer in it */
 } Dropout;
 
 /* y (T, m) = x / (1 - rate), or 0 with probability `rate`, for sample number s of the run;

@@ -556,26 +556,42 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
     }
 }
 
-static void recurrent_backward(real *dR, const real *y, const uint64_t *fired, const real *D,
-                               const Unit *unit, ptrdiff_t first, ptrdiff_t last,
+static void recurrent_backward(real *dR, const real *y, const uint64_t *fired, const real *all,
+                               int turned, const Unit *unit, ptrdiff_t first, ptrdiff_t last,
                                ptrdiff_t B, ptrdiff_t T)
 {
-    const ptrdiff_t m = unit->m, M = unit->M;
+    const ptrdiff_t m = unit->m, M = unit->M, d = turned ? -m : m;
 
-    for (ptrdiff_t b = 0; b < B; b++, y += T * m, D += T * m) {
+    for (ptrdiff_t b = 0; b < B; b++, y += T * m) {
+        const real *D = all + (turned ? (b + 1) * T - 1 : b * T) * m;
         ptrdiff_t start = 0;            /* the step that starts from the initial state */
 
         while (unit->y_0 && start < T && is_masked(unit, start, b, T)) {
             start++;
         }
         if (unit->y_0 && start < T) {
-            matmul(dR + first * M, M, unit->y_0 + b * m + first, 1, m, D + start * m, m,
+            matmul(dR + first * M, M, unit->y_0 + b * m + first, 1, m, D + start * d, d,
                    last - first, 1, M, 1);
         }
         if (T > 1 && fired) {
-            fired_backward(dR, M, fired + b * T, B * T, D + m, m, M, first, last, T - 1);
+            fired_backward(dR, M, fired + b * T, B * T, D + d, d, M, first, last, T - 1);
         } else if (T > 1) {
-            matmul(dR + first * M, M, y + first, 1, m, D + m, m, last - first, T - 1, M, 1);
+            matmul(dR + first * M, M, y + first, 1, m, D + d, d, last - first, T - 1, M, 1);
+        }
+    }
+}
+
+static void turn(real *x, ptrdiff_t T, ptrdiff_t m)
+{
+    for (ptrdiff_t t = 0; t < T / 2; t++) {
+        real *from = x + t * m, *to = x + (T - 1 - t) * m;
+
+        INDEPENDENT
+        for (ptrdiff_t j = 0; j < m; j++) {
+            const real swap = from[j];
+
+            from[j] = to[j];
+            to[j] = swap;
         }
     }
 }

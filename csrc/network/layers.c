@@ -42,29 +42,20 @@ static int steps_share(const Layer *layer, int alone, int rank, ptrdiff_t *first
     return 0;
 }
 
-/* rows in the order of another direction */
-static void turn(real *to, const real *from, ptrdiff_t T, ptrdiff_t m)
-{
-    for (ptrdiff_t t = 0; t < T; t++) {
-        memcpy(to + t * m, from + (T - 1 - t) * m, (size_t)m * sizeof *to);
-    }
-}
-
 static void snu_layer_forward(Layer *layer, Input x, Team *team, int alone, int rank,
                               ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T)
 {
     const Weights *W = &layer->weights[KERNEL];
     const ptrdiff_t M = layer->M, m = layer->unit.m;
     const int together = layer->unit.inhibition == BATCH_INHIBITION;
-    real *fed = layer->backwards ? layer->turned : layer->V;
     ptrdiff_t begin = first, end = last;
     const int waits = steps_share(layer, alone, rank, &begin, &end, B);
     const ptrdiff_t steps = waits ? 1 : T;
 
-    input_forward(fed + first * T * m, m, input_from(x, first, T), W->w, W->apart,
+    input_forward(layer->V + first * T * m, m, input_from(x, first, T), W->w, W->apart,
                   last - first, T, layer->N);
     for (ptrdiff_t b = first; layer->backwards && b < last; b++) {
-        turn(layer->V + b * T * m, fed + b * T * m, T, m);
+        turn(layer->V + b * T * m, T, m);
     }
     if (layer->unit.inhibition) {
         snu_peaks(layer->peak, NULL, &layer->unit, 0, first, last, B);
@@ -99,7 +90,7 @@ static void dense_layer_forward(Layer *layer, Input x, ptrdiff_t first, ptrdiff_
                   layer->unit.h, (last - first) * rows, m);
 }
 
-/* the noise of a layer in an epoch; samples are told apart by their place in it */
+/* the noise of a layer in a run; samples are told apart by their place in it */
 static Dropout noise_of(const Network *net, const Run *run, const Layer *layer)
 {
     return (Dropout){layer->rate, run->key ^ (uint64_t)(layer - net->layers) << 56};
@@ -303,7 +294,7 @@ static void snu_layer_backward(Layer *layer, const Layer *below, Team *team, int
         team_barrier(team);
     }
     for (ptrdiff_t b = first; layer->backwards && b < last; b++) {
-        turn(layer->turned + b * T * m, layer->back.D + b * T * m, T, m);
+        turn(layer->D + b * T * m, T, m);
     }
     if (below) {
         const ptrdiff_t n = below->unit.m;

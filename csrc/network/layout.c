@@ -80,7 +80,6 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
     layer->y = take(memory, used, B * T * m, sizeof(real));
     layer->peak = take(memory, used, peaks, sizeof(real));
     layer->unit.side = layer->unit.R ? take(memory, used, B * m, sizeof(real)) : NULL;
-    layer->turned = layer->backwards ? take(memory, used, B * T * m, sizeof(real)) : NULL;
     layer->turned_mask = layer->backwards && masked ? take(memory, used, B * T, 1) : NULL;
     layer->y_0 = layer->state_y ? take(memory, used, B * m, sizeof(real)) : NULL;
     layer->V_0 = layer->state_y ? take(memory, used, B * m, sizeof(real)) : NULL;
@@ -104,7 +103,7 @@ static void snu_layout(Layer *layer, const Layer *below, char *memory, size_t *u
         .pull = take(memory, used, peaks, sizeof(real)),
         .ties = take(memory, used, peaks, sizeof(real)),
     };
-    layer->D = layer->backwards ? layer->turned : layer->back.D;
+    layer->D = layer->back.D;
     weights_layout(layer, below, memory, used, B);
     layer->Rt = layer->unit.R ? take(memory, used, M * M, sizeof(real)) : NULL;
     layer->unit.Rt = layer->Rt;

@@ -59,8 +59,7 @@ typedef struct {
     /* of a batch */
     real *y, *V;                        /* (B, T, m); of a DENSE layer V is a */
     real *out, *dout;                   /* (B, T or 1, m); out may be y */
-    real *turned;                       /* backwards: (B, T, m) in the order of the input */
-    real *D;                            /* (B, T, m) in the order of the input */
+    real *D;                            /* back.D, in the order of the input when it is whole */
     real *y_0, *V_0;                    /* stateful: (B, m) */
     uint8_t *turned_mask;               /* backwards: (B, T) */
     const uint8_t *mask;                /* (B, T) of what it is fed, or NULL */
@@ -99,8 +98,8 @@ typedef struct {
     Loss loss;
     int accuracy, squares;              /* are wanted beside the loss */
     ptrdiff_t samples, batch;           /* in this run; in a batch, the last may be smaller */
-    ptrdiff_t place;                    /* of its first sample in the epoch */
-    uint64_t key;                       /* of the epoch's noise */
+    ptrdiff_t place;                    /* of its first sample among those that share the key */
+    uint64_t key;                       /* of the noise */
     const Optimizer *optimizer;         /* or NULL: the weights stay */
     const double *rates;                /* (batches) learning rates */
     double step;                        /* steps the optimizer has made, counts on */

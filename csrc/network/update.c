@@ -83,8 +83,8 @@ static int layer_gradient(Layer *layer, Input x, const Optimizer *o, int by_row,
             input_backward(g, weights->apart, x, layer->D, unit->m, first, last, B,
                            fed_rows(layer, T));
         } else if (i == RECURRENT_KERNEL) {
-            recurrent_backward(g, layer->y, few_fired(layer, 0, B, T), layer->back.D, unit,
-                               first, last, B, T);
+            recurrent_backward(g, layer->y, few_fired(layer, 0, B, T), layer->D,
+                               layer->backwards, unit, first, last, B, T);
         } else {
             sum_samples(g, i == BIAS ? layer->back.db : layer->back.dd, unit->m, first, last, B);
         }
@@ -154,9 +154,9 @@ static void layer_update(Layer *layer, const Optimizer *o, double step, int by_r
     }
 }
 
-enum { CAUGHT_UP = 4 };                  /* vectors at a time: they do not wait for each other */
-
 /* ---- row by row ---------------------------------------------------------------------- */
+
+enum { CAUGHT_UP = 4 };                 /* vectors at a time: they do not wait for each other */
 
 /* v = rho v of n numbers of a row, for the steps that it has missed */
 INLINE void catch_up(real *v, ptrdiff_t n, double missed, real rho)

@@ -125,13 +125,16 @@ static int dense_from(Layer *layer, PyObject *tuple, const Layer *below, PyObjec
 
     if (!PyArg_ParseTuple(tuple, "sOOO&n(OO):Dense", &kind, &kernel, &bias, parse_activation,
                           &layer->unit.h, &layer->M, &slots[0], &slots[1]) ||
-        (layer->M < 0 && !PyErr_Format(PyExc_ValueError, "Dense: units must not be negative")) ||
         check_size(&call, 'M', layer->M, "units", "units") ||
         weights_from(&call, &layer->weights[KERNEL], kernel, slots[0], "kernel", REQUIRED,
                      "N:rows W:columns", arrays) ||
         weights_from(&call, &layer->weights[BIAS], bias, slots[1], "bias", OPTIONAL,
                      "M:entries", arrays) ||
         check_rows(&call, "Dense")) {
+        return -1;
+    }
+    if (layer->M < 0) {
+        PyErr_SetString(PyExc_ValueError, "Dense: units must not be negative");
         return -1;
     }
     layer->weights[KERNEL].cols = layer->M;

@@ -103,20 +103,6 @@ static const uint8_t *mask_of(const uint8_t *mask, uint8_t *room, int backwards,
     return backwards && mask ? room : mask;
 }
 
-/* rows in the order of the other direction, in place */
-static void turn_samples(real *x, ptrdiff_t B, ptrdiff_t T, ptrdiff_t m)
-{
-    for (ptrdiff_t b = 0; b < B; b++, x += T * m) {
-        for (ptrdiff_t t = 0; t < T / 2; t++) {
-            for (ptrdiff_t j = 0; j < m; j++) {
-                const real swap = x[t * m + j];
-
-                x[t * m + j] = x[(T - 1 - t) * m + j];
-                x[(T - 1 - t) * m + j] = swap;
-            }
-        }
-    }
-}
 
 /* ---- matmul ---------------------------------------------------------------- */
 
@@ -193,8 +179,8 @@ static PyObject *py_snu_forward(PyObject *Py_UNUSED(module), PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     unit.mask = mask_of(counts, room, backwards, B, T);
     input_forward(to_V, M, input, W, M, B, T, N);
-    if (backwards) {
-        turn_samples(to_V, B, T, M);
+    for (ptrdiff_t b = 0; backwards && b < B; b++) {
+        turn(to_V + b * T * M, T, M);
     }
     if (inhibition) {
         snu_peaks(peak, NULL, &unit, 0, 0, B, B);
@@ -293,10 +279,10 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
     sum_samples(to->b, to->back.db, M, 0, M, B);
     sum_samples(to->d, to->back.dd, M, 0, M, B);
     if (unit.R) {
-        recurrent_backward(to->R, y, NULL, to->back.D, &unit, 0, M, B, T);
+        recurrent_backward(to->R, y, NULL, to->back.D, 0, &unit, 0, M, B, T);
     }
-    if (backwards) {
-        turn_samples(to->back.D, B, T, M);
+    for (ptrdiff_t b = 0; backwards && b < B; b++) {
+        turn(to->back.D + b * T * M, T, M);
     }
     input_backward(to->W, M, x, to->back.D, M, 0, N, B, T);
     transpose(to->transposed, N, W, M, 0, N, M);

@@ -20,8 +20,7 @@ def main(arguments=None):
         print("\nneuroai-c: interrupted", file=sys.stderr)
         return 130
     except (OSError, ValueError, TypeError, FloatingPointError, ImportError) as error:
-        lines = str(error).splitlines()
-        print("neuroai-c:", *map(str.strip, lines), file=sys.stderr)
+        print(f"neuroai-c: {error}", file=sys.stderr)
         return 1
 
 

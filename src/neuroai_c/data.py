@@ -57,7 +57,7 @@ class Samples:
         if isinstance(first, layers.Dropout):
             x = np.asarray(x)
         elif not isinstance(x, Spikes):
-            x = _pack(x, None if self.lengths is None else self.lengths)
+            x = _pack(x, self.lengths)
         x = ops._input(where, x, model.dtype)
         if isinstance(x, np.ndarray):
             checks.finite(where, f"x in {model.dtype}", x)
@@ -189,6 +189,8 @@ def sample_weights(where, weights, count):
 
 def is_batches(x):
     """Whether x is an iterable of batches, and not samples."""
+    if isinstance(x, (list, tuple)) and x:
+        return all(isinstance(batch, tuple) and len(batch) in (2, 3) for batch in x)
     return isinstance(x, collections.abc.Iterable) and not (
         isinstance(x, (list, tuple, str, bytes, bytearray, memoryview, Spikes))
         or hasattr(x, "__array__")

@@ -7,16 +7,25 @@ import time
 
 import numpy as np
 
-from . import checks, data, files, layers, losses, metrics, ops, optimizers, progress, saving
+from . import (
+    batches,
+    checks,
+    data,
+    files,
+    layers,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    progress,
+    saving,
+)
 from .callbacks import CallbackList
 from .history import History
 from .serialization import deserialize, serialize
 
 # The longest that C works before Python looks for Ctrl-C and moves the progress bar.
 _SECONDS = 0.05
-
-# What no iterable of batches gives.
-_END = object()
 
 
 def _alone(method):
@@ -630,7 +639,7 @@ class Sequential:
         if steps_per_epoch is not None:
             steps_per_epoch = checks.integer("fit", "steps_per_epoch", steps_per_epoch, 1)
         if validation_data is not None:
-            validation_data = _pair("fit", "validation_data", validation_data)
+            validation_data = batches.pair("fit", "validation_data", validation_data)
             split = 0.0
         if y is None and data.is_batches(x):
             if sample_weight is not None or split:
@@ -638,17 +647,17 @@ class Sequential:
                     "fit: sample_weight and validation_split must not be given beside an "
                     "iterable of batches"
                 )
-            source, trained = _Stream(x, steps_per_epoch), batch_size
+            source, trained = batches.Stream(x, steps_per_epoch), batch_size
         else:
             if split:
-                x, y, sample_weight = _sliceable("fit", x, y, sample_weight)
+                x, y, sample_weight = batches.sliceable("fit", x, y, sample_weight)
                 (x, y, sample_weight), validation_data = data.split(
                     "fit", x, y, sample_weight, split
                 )
             whole = self._data("fit", x, y, sample_weight)
             trained = min(batch_size, whole[0].count)
             self._check_batches("fit", whole[0].count, trained)
-            source = _Arrays(whole, batch_size, steps_per_epoch, shuffle, self._rng)
+            source = batches.Arrays(whole, batch_size, steps_per_epoch, shuffle, self._rng)
         if validation_data is not None:
             validation_data = self._data("fit: validation_data", *validation_data)
             count = validation_data[0].count
@@ -669,7 +678,7 @@ class Sequential:
             title = f"Epoch {epoch + 1}/{epochs}"
             with progress.bar(verbose, title, steps) as bar:
                 start = time.perf_counter()
-                measures = _Measures(self)
+                measures = batches.Measures(self)
                 for samples, y, weights, order, size in source.epoch(self):
                     self._run(samples, y, weights, order, size, title, bar, measures,
                               training=True, hooks=hooks if hooks.train_batches else None)
@@ -680,7 +689,7 @@ class Sequential:
                 if validation_data is not None:
                     values = self._evaluation(validation_data, batch_size, 0, hooks)
                     logs.update({f"val_{name}": value for name, value in values.items()})
-                bar.set_postfix_str(progress.text(logs), refresh=True)
+                bar.set_postfix_str(progress.text(logs), refresh=False)
             if verbose == 2:
                 print(f"{title} - {progress.text(logs)}")
             history._append(epoch, logs, seconds)
@@ -784,9 +793,9 @@ class Sequential:
         self._need_compiled("train_on_batch")
         samples, y, weights = self._data("train_on_batch", x, y, sample_weight)
         self._check_batches("train_on_batch", samples.count, samples.count)
-        measures = _Measures(self)
+        measures = batches.Measures(self)
         self._run(samples, y, weights, np.arange(samples.count, dtype=np.intp), samples.count,
-                  "Batch 1", progress.bar(0, "", 1), measures, training=True)
+                  "train_on_batch", progress.bar(0, "", 1), measures, training=True)
         return _as_list(measures.values())
 
     @_alone
@@ -818,12 +827,12 @@ class Sequential:
                 f"{where}: the model is not compiled, or was changed since: call compile first"
             )
 
-    def _check_rates(self, rates):
+    def _check_rates(self, title, rates):
         """ValueError where a rate, or what it makes of the weights' decay, is no number of C's."""
         most = float(np.finfo(self.dtype).max) / max(1.0, self.optimizer.weight_decay or 0.0)
         if not (rates <= most).all():
             raise ValueError(
-                f"fit: learning_rate must be at most {most:.2g} in {self.dtype}, got {rates.max()}"
+                f"{title}: learning_rate must be at most {most:.2g} in {self.dtype}, got {rates.max()}"
             )
 
     def _check_version(self, where, version):
@@ -856,7 +865,7 @@ class Sequential:
     def _evaluation(self, evaluated, batch_size, verbose, hooks):
         """Loss and metrics by name."""
         samples, y, weights = evaluated
-        measures = _Measures(self)
+        measures = batches.Measures(self)
         hooks.call("on_test_begin", {})
         with progress.bar(verbose, "Test", -(-samples.count // batch_size)) as bar:
             self._run(samples, y, weights, np.arange(samples.count, dtype=np.intp), batch_size,
@@ -881,7 +890,7 @@ class Sequential:
         if output.size:
             with progress.bar(verbose, "Predict", -(-samples.count // batch_size)) as bar:
                 self._run(samples, None, None, np.arange(samples.count, dtype=np.intp), batch_size,
-                          "Predict", bar, _Measures(self), output=output.reshape(-1, shape[-1]),
+                          "Predict", bar, batches.Measures(self), output=output.reshape(-1, shape[-1]),
                           hooks=hooks if hooks.predict_batches else None)
         hooks.call("on_predict_end", {})
         return np.split(output, samples.starts[1:-1]) if ragged else output
@@ -961,7 +970,7 @@ class Sequential:
             return
         if self._slots is None:
             self._make_slots()
-        counted = _counted(self)
+        counted = batches.counted(self)
         specs = tuple(
             layer._core_spec(layer in counted, slots, inputs)
             for (layer, inputs), slots in zip(self._core_layers(), self._slots)
@@ -985,7 +994,7 @@ class Sequential:
         rates = None
         if training and not hooks:
             rates = self.optimizer._rates(self._steps_made, -(-len(order) // batch_size))
-            self._check_rates(rates)
+            self._check_rates(title, rates)
         done = batches_done = 0
         version = self._version
         while done < len(order):
@@ -997,7 +1006,7 @@ class Sequential:
                 end = min(done + batch_size, end)
                 if training:
                     rates = self.optimizer._rates(self._steps_made, 1)
-                    self._check_rates(rates)
+                    self._check_rates(title, rates)
             count, diverged = run(
                 self._network, samples.x, samples.starts, samples.mask, y, output, weights,
                 order[:end], done, batch_size, self.optimizer._spec() if training else None,
@@ -1025,111 +1034,6 @@ class Sequential:
                 hooks.call(f"on_{kind}_batch_end", measures.batches - 1, logs)
                 if training and self.stop_training:
                     return
-
-
-class _Measures:
-    """What C adds up over batches: losses, and what the model's metrics are told from."""
-
-    def __init__(self, model):
-        self._model = model
-        self._counted = _counted(model)
-        of_model = model._metrics if model._compiled else []
-        self.accuracy = any(isinstance(metric, metrics.Accuracy) for metric in of_model)
-        self.squares = any(isinstance(metric, metrics.MeanSquaredError) for metric in of_model)
-        self.sums = np.zeros(3 + len(self._counted))
-        self.samples = self.batches = 0
-
-    def values(self):
-        """Loss and metrics by name: the means over samples."""
-        loss, correct, squares, *spikes = (self.sums / max(self.samples, 1)).tolist()
-        values = {"loss": loss}
-        for metric in self._model._metrics:
-            if isinstance(metric, metrics.SpikeCount):
-                values[metric.name] = spikes[self._counted.index(metric.layer)]
-            else:
-                values[metric.name] = correct if isinstance(metric, metrics.Accuracy) else squares
-        return values
-
-
-class _Arrays:
-    """Samples that are all there, in a new order every epoch where shuffled."""
-
-    def __init__(self, whole, batch_size, steps, shuffle, rng):
-        self._whole, self._batch_size, self._shuffle, self._rng = whole, batch_size, shuffle, rng
-        count = whole[0].count
-        most = -(-count // batch_size)
-        if steps is not None and steps > most:
-            raise ValueError(
-                f"fit: steps_per_epoch must be at most the {most} batches that there are, "
-                f"got {steps}"
-            )
-        self.steps = most if steps is None else steps
-        self._order = np.arange(count, dtype=np.intp)
-
-    def epoch(self, model):
-        if self._shuffle:
-            self._order = self._rng.permutation(len(self._order)).astype(np.intp, copy=False)
-        yield (*self._whole, self._order[: self.steps * self._batch_size], self._batch_size)
-
-
-class _Stream:
-    """An iterable of batches: from its beginning every epoch, or, steps given, on and on."""
-
-    def __init__(self, batches, steps):
-        self._batches, self.steps = batches, steps
-        self._rest = iter(())
-
-    def epoch(self, model):
-        count = 0
-        while self.steps is None or count < self.steps:
-            batch = next(self._rest, _END)
-            if batch is _END:
-                if self.steps is None and count:
-                    return
-                self._rest = iter(self._batches)
-                batch = next(self._rest, _END)
-            if batch is _END:
-                raise ValueError(
-                    f"fit: x must give batches for every epoch, but ended after {count} of this one"
-                )
-            count += 1
-            samples, y, weights = model._data("fit", *_pair("fit", "a batch of x", batch))
-            order = np.arange(samples.count, dtype=np.intp)
-            yield samples, y, weights, order, samples.count
-
-
-def _pair(where, argument, value):
-    """(x, y) or (x, y, sample_weight)."""
-    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
-        raise TypeError(
-            f"{where}: {argument} must be (x, y) or (x, y, sample_weight), "
-            f"got {len(value)} of them" if isinstance(value, (tuple, list)) else
-            f"{where}: {argument} must be (x, y) or (x, y, sample_weight), "
-            f"got {type(value).__name__}"
-        )
-    return value
-
-
-def _sliceable(where, x, y, weights):
-    """Arrays of what is not a list, an array or Spikes, so that a part can be taken."""
-    kept = (list, tuple, np.ndarray, data.Spikes)
-    parts = [
-        value if isinstance(value, kept) or (value is None and name == "sample_weight")
-        else checks.numeric(where, name, value)
-        for name, value in (("x", x), ("y", y), ("sample_weight", weights))
-    ]
-    for name, part in zip(("x", "y", "sample_weight"), parts):
-        if not isinstance(part, (list, tuple, type(None))) and np.ndim(part) == 0:
-            raise ValueError(f"{where}: {name} must have an axis of samples, got a number")
-    return tuple(parts)
-
-
-def _counted(model):
-    """The layers whose output is added up."""
-    if not model._compiled:
-        return []
-    wanted = [m.layer for m in model._metrics if isinstance(m, metrics.SpikeCount)]
-    return [layer for layer in model.layers if layer in wanted]
 
 
 def _count(number, noun):
