@@ -144,7 +144,10 @@ class StepFunction(Activation):
         return (x > 0).astype(x.dtype)
 
     def __repr__(self):
-        return f"StepFunction(pseudoderivative_of={self.pseudoderivative_of.name!r})"
+        surrogate = self.pseudoderivative_of
+        plain = _BY_NAME.get(surrogate.name) == surrogate
+        shown = repr(surrogate.name) if plain else repr(surrogate)
+        return f"StepFunction(pseudoderivative_of={shown})"
 
     def _spec(self):
         surrogate, _, alpha = self.pseudoderivative_of._spec()

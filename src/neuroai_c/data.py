@@ -4,7 +4,7 @@ import collections.abc
 
 import numpy as np
 
-from . import checks, layers, ops
+from . import checks, layers, losses, ops
 from .spikes import Spikes
 
 # Above this density of ones a dense product is faster than one over events.
@@ -127,7 +127,7 @@ def _pack(x, lengths):
 def targets(where, y, samples, model):
     """y (rows, numbers a row) for C: a row for every output that samples have."""
     shape = model._shape(samples.steps, samples.inputs)
-    sparse = model.loss.name == "sparse_categorical_crossentropy"
+    sparse = isinstance(model.loss, losses.SparseCategoricalCrossentropy)
     wanted = shape[:-1] if sparse else shape
     if samples.count == 0 or samples.steps == 0:
         raise ValueError(f"{where}: x must have at least one sample and step, got none")

@@ -930,7 +930,7 @@ class Sequential:
         samples = self._input(where, x)
         y = data.targets(where, y, samples, self)
         one = self._shape(samples.steps, samples.inputs)[-1] == 1
-        if one and self.loss.name != "binary_crossentropy":
+        if one and not isinstance(self.loss, losses.BinaryCrossentropy):
             if any(isinstance(metric, metrics.Accuracy) for metric in self._metrics):
                 raise ValueError(
                     f"{where}: acc compares argmaxes, which one output does not have, unless the "
@@ -1044,8 +1044,11 @@ def _metric(metric, model_layers, loss):
     metric = metrics.get(metric, "compile", "metrics")
     if isinstance(metric, metrics.SpikeCount) and metric.layer not in model_layers:
         raise ValueError(f"compile: {metric.layer!r} of metrics is not a layer of this model")
-    if isinstance(metric, metrics.MeanSquaredError) and loss._spec()[0] == 3:
-        raise ValueError(f"compile: {metric.name!r} of metrics needs targets that are not classes")
+    if isinstance(metric, metrics.MeanSquaredError):
+        if isinstance(loss, losses.SparseCategoricalCrossentropy):
+            raise ValueError(
+                f"compile: {metric.name!r} of metrics needs targets that are not classes"
+            )
     return metric
 
 

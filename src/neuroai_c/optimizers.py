@@ -160,7 +160,9 @@ class SGD(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """Steps scaled by a running mean of g^2: v = rho v + (1 - rho) g^2, w -= lr g / (sqrt(v) + eps).
+    """Steps scaled by a running mean of g^2.
+
+    v = rho v + (1 - rho) g^2, w -= lr g / (sqrt(v) + eps).
 
     With momentum m: u = m u + lr g / (sqrt(v) + eps), w -= u.
 

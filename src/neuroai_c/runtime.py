@@ -45,7 +45,8 @@ def _threads_at_start():
     if text := os.environ.get(_VARIABLE):
         if not text.isdecimal() or not 1 <= int(text) <= MOST_THREADS:
             raise ValueError(
-                f"the environment variable {_VARIABLE} must be from 1 to {MOST_THREADS}, got {text!r}"
+                f"the environment variable {_VARIABLE} must be from 1 to {MOST_THREADS}, "
+                f"got {text!r}"
             )
         return int(text)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
