@@ -29,6 +29,8 @@ CFLAGS = [
 # reason for a user's installation to fail.
 if os.environ.get("NEUROAI_C_WERROR"):
     CFLAGS.append("-Werror")
+# Behind all others, so that a check can build with sanitizers or less optimization.
+MORE_FLAGS = os.environ.get("NEUROAI_C_CFLAGS", "").split()
 
 
 class BuildAtOnce(build_ext):
@@ -72,8 +74,8 @@ setup(
             ],
             include_dirs=[numpy.get_include()],
             define_macros=[("NPY_TARGET_VERSION", "NPY_1_23_API_VERSION")],
-            extra_compile_args=CFLAGS,
-            extra_link_args=["-pthread"],
+            extra_compile_args=CFLAGS + MORE_FLAGS,
+            extra_link_args=["-pthread", *MORE_FLAGS],
             libraries=["m"],
         )
     ]

@@ -1,0 +1,1 @@
+"""The long checks behind docs/trust.md: `python -m trust --help`."""
