@@ -41,12 +41,12 @@ def build(name, flags, *, compiler="gcc"):
     run(
         [sys.executable, "setup.py", "--quiet", "build",
          "--build-temp", folder / "objects", "--build-lib", folder / "lib"],
-        env={"CC": _cached(program(compiler)), "NEUROAI_C_CFLAGS": flags},
+        env={"CC": cached(program(compiler)), "NEUROAI_C_CFLAGS": flags},
     )
     return folder / "lib"
 
 
-def _cached(compiler):
+def cached(compiler):
     """The compiler behind ccache, where there is one."""
     cache = shutil.which("ccache")
     return f"{cache} {compiler}" if cache else compiler
