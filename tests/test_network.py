@@ -26,6 +26,12 @@ class Drawn:
     A large one has rows of some vectors and a remainder, spikes that are few, and work for two threads.
     """
 
+    OUTPUTS = "step_function", ai.activations.StepFunction("sigmoid"), "sigmoid", "tanh"
+    POTENTIALS = "identity", "leaky_rel", "relu", "tanh", "sigmoid"
+    GATES = False, "batch", "sample"
+    DENSE = None, "relu", "tanh", "sigmoid", "leaky_rel", "step_function"
+    ATTACHED = 0.7                      # how often the gradient passes through the reset gate
+
     def __init__(self, seed, large=False):
         self.rng = rng = np.random.default_rng(seed)
         self.inputs, self.density = (40, 0.05) if large else (5, 0.3)
@@ -76,19 +82,18 @@ class Drawn:
         return model
 
     def dense(self, units):
-        activation = self.of(None, "relu", "tanh", "sigmoid", "leaky_rel", "step_function")
-        return layers.Dense(units, activation, self.chance(0.6))
+        return layers.Dense(units, self.of(*self.DENSE), self.chance(0.6))
 
     def snu(self, units, sequences):
         decay = self.rng.uniform(0.2, 0.95, units)
         trained = self.chance(0.5)
         return layers.SNU(
-            units, self.of("step_function", ai.activations.StepFunction("sigmoid"), "sigmoid", "tanh"),
-            decay=decay if self.chance(0.5) else float(decay[0]), trainable_decay=trained,
-            g=self.of("identity", "leaky_rel", "relu", "tanh", "sigmoid"), recurrent=self.chance(0.4),
-            lateral_inhibition=self.of(False, "batch", "sample"), return_sequences=sequences,
-            go_backwards=self.chance(0.3), stateful=self.stateful and self.chance(0.7),
-            reset_gradient=self.chance(0.7), activity_regularizer=self.of(None, None, ai.regularizers.L1(0.02)))
+            units, self.of(*self.OUTPUTS), decay=decay if self.chance(0.5) else float(decay[0]),
+            trainable_decay=trained, g=self.of(*self.POTENTIALS),
+            recurrent=self.chance(0.4), lateral_inhibition=self.of(*self.GATES),
+            return_sequences=sequences, go_backwards=self.chance(0.3),
+            stateful=self.stateful and self.chance(0.7), reset_gradient=self.chance(self.ATTACHED),
+            activity_regularizer=self.of(None, None, ai.regularizers.L1(0.02)))
 
     def optimizer(self):
         rate = self.of(0.02, optimizers.schedules.CosineDecay(0.05, 4, alpha=0.1),

@@ -23,6 +23,13 @@ NUMERIC_MARGIN = 6e-3
 # <C, J u> and <J^T C, u> are the same sum, bracketed otherwise; relative to the sum of their terms' sizes.
 ADJOINT = 1e-11
 
+# ---- tests/sweep.py
+SWEEP_EXTENDED = 1e-12
+SWEEP_NUMERIC = 1e-9
+SWEEP_ADJOINT = 1e-12
+SWEEP_ADJOINT32 = 1e-5
+SWEEP_FLOAT32 = 1e-4
+
 # Recorded in float64 by another program: rounding only, enlarged by up to 40 steps.
 GOLDEN_VALUE = 1e-12
 GOLDEN_GRADIENT = 1e-11

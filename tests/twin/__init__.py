@@ -7,8 +7,8 @@ Everything is computed in the dtype of `kernel` (of `y`, `x` and `w` where there
 from twin import losses, net
 from twin.activations import activation_pair
 from twin.average import average_backward, average_forward
-from twin.cases import (Case, dot_products, numeric_gradient, odd_versions, parameters, random_case,
-                        random_mask)
+from twin.cases import (Case, dot_products, numeric_gradient, odd_versions, parameters, products,
+                        random_case, random_direction, random_mask)
 from twin.dense import DenseGradients, dense_backward, dense_forward, matmul
 from twin.golden import golden, golden_case, named_activation
 from twin.losses import mse_backward, mse_forward
@@ -20,6 +20,6 @@ __all__ = [
     "Case", "DenseGradients", "Gradients", "Optimizer", "activation_pair", "adam_step", "average_backward",
     "average_forward", "clip", "dense_backward", "dense_forward", "dot_products", "final_state", "golden",
     "golden_case", "losses", "matmul", "mse_backward", "mse_forward", "named_activation", "net",
-    "numeric_gradient", "odd_versions", "parameters", "random_case", "random_mask", "rate_encode",
-    "rmsprop_step", "sgd_step", "snu_backward", "snu_forward", "snu_tangent",
+    "numeric_gradient", "odd_versions", "parameters", "products", "random_case", "random_direction",
+    "random_mask", "rate_encode", "rmsprop_step", "sgd_step", "snu_backward", "snu_forward", "snu_tangent",
 ]

@@ -75,17 +75,14 @@ class Case:
             loss += np.sum(self.dy_state * y_T) + np.sum(self.dV_state * V_T)
         return loss
 
-    def margin(self):
-        """Distance from the nearest jump, kink or near-tie of a maximum; exact hits do not count.
-
-        An exact a = 0 (no input) or an exact tie (spikes) stays what it is in any precision.
-        """
+    def distances(self):
+        """From every jump, kink and tie of a maximum: its sign says on which side a number is."""
         kinked = ("step_function", "relu", "leaky_rel")
         scope = scope_of(self.lateral_inhibition)
         x, mask = in_order(self.x.astype(self.kernel.dtype), self.mask, self.go_backwards)
         outputs, potentials = self.forward(SimpleNamespace(snu_forward=snu_forward))
         y, V = states(outputs, potentials, self.initial_state, mask)
-        distances = [np.inf]
+        distances = []
         for t in range(x.shape[1]):
             counts = mask[:, t]
             if getattr(self.activation, "name", self.activation) in kinked:
@@ -96,8 +93,15 @@ class Case:
                 distances.append(a[counts])
             if scope is not None:
                 distances.append(maximum(y[:, t], scope) - y[:, t])
-        distances = np.abs(np.concatenate([np.ravel(d) for d in distances]))
-        return distances[distances > 0].min()
+        return np.concatenate([np.ravel(d) for d in distances]) if distances else np.empty(0)
+
+    def margin(self):
+        """Distance from the nearest jump, kink or near-tie of a maximum; exact hits do not count.
+
+        An exact a = 0 (no input) or an exact tie (spikes) stays what it is in any precision.
+        """
+        distances = np.abs(self.distances())
+        return np.min(distances[distances > 0], initial=np.inf)
 
 
 def parameters(gradients):
@@ -122,13 +126,14 @@ def random_mask(rng, B, T):
 def random_case(seed=0, *, g="identity", activation="step_function", lateral_inhibition=False,
                 recurrent=False, state=False, decay_per_unit=False, binary=False, masked=False,
                 go_backwards=False, reset_gradient=True, B=3, T=8, N=5, M=4, density=0.4, margin=1e-4,
-                largest=10.0):
+                largest=10.0, gain=None):
     """A float64 case of float32 numbers, the first from `seed` on that keeps `margin` and stays finite."""
     def numbers(array):
         return np.asarray(array, np.float32).astype(np.float64)
 
     name = getattr(activation, "name", activation)
-    gain = 0.3 if name == "identity" else 1.0  # 1 - y is above 1 for y < 0, and drives V away
+    if gain is None:
+        gain = 0.3 if name == "identity" else 1.0  # 1 - y is above 1 for y < 0, and drives V away
     for attempt in range(1000):
         rng = np.random.default_rng([seed, attempt])
         x = rng.random((B, T, N)) < density if binary else rng.standard_normal((B, T, N))
@@ -155,27 +160,37 @@ def random_case(seed=0, *, g="identity", activation="step_function", lateral_inh
     raise AssertionError(f"no seed keeps a margin of {margin}")
 
 
-def dot_products(case, gradients, y, V, seed=0):
-    """<C, J u> forward and <J^T C, u> backward for a random direction u, and the size of their terms."""
-    rng = np.random.default_rng(seed)
+def random_direction(case, rng, names=None):
+    """Numbers for all that has a gradient, as `Gradients`; zeros where `names` leave it out."""
+    def like(name):
+        array = getattr(case, name)
+        if array is None:
+            return None
+        along = rng.standard_normal(np.shape(array))
+        return along if names is None or name in names else np.zeros_like(along)
 
-    def like(array):
-        return rng.standard_normal(np.shape(array))
+    state = None if case.y_0 is None else (like("y_0"), like("V_0"))
+    return Gradients(*(like(name) for name in Gradients._fields[:-1]), state)
 
-    state = None if case.y_0 is None else (like(case.y_0), like(case.V_0))
-    recurrent = None if case.recurrent_kernel is None else like(case.recurrent_kernel)
-    direction = Gradients(like(case.x), like(case.kernel), like(case.bias), recurrent,
-                          like(case.decay), state)
-    y_dot, V_dot = snu_tangent(direction, case.x, *case.weights, y=y, V=V,
-                               reset_gradient=case.reset_gradient, **case.options)
+
+def products(case, gradients, direction, y_dot, V_dot):
+    """<C, J u> of a tangent J u and <J^T C, u> of gradients, and the size of their terms."""
     forward = [case.dy * y_dot]
     if case.dy_state is not None:
-        y_dot_T, V_dot_T = final_state(y_dot, V_dot, state, case.mask, case.go_backwards)
+        y_dot_T, V_dot_T = final_state(y_dot, V_dot, direction.initial_state, case.mask, case.go_backwards)
         forward += [case.dy_state * y_dot_T, case.dV_state * V_dot_T]
     backward = [along * gradient for along, gradient
                 in zip(parameters(direction).values(), parameters(gradients).values(), strict=True)]
     size = sum(np.sum(np.abs(term)) for term in forward + backward)
     return sum(map(np.sum, forward)), sum(map(np.sum, backward)), size
+
+
+def dot_products(case, gradients, y, V, seed=0):
+    """`products` along a random direction, with the tangent from the formulas."""
+    direction = random_direction(case, np.random.default_rng(seed))
+    y_dot, V_dot = snu_tangent(direction, case.x, *case.weights, y=y, V=V,
+                               reset_gradient=case.reset_gradient, **case.options)
+    return products(case, gradients, direction, y_dot, V_dot)
 
 
 def numeric_gradient(f, a, step):

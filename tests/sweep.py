@@ -1,0 +1,356 @@
+"""Random configurations of the kernels, and how far their numbers are from what they should be.
+
+A configuration is all that follows from a seed. What is measured of it is a dictionary from the name of a
+bound in tolerances.py to a number relative to it, in the unit's own words "how much of the bound is used":
+what is above 1 is wrong. Of a unit (snu_forward, snu_backward):
+
+    SWEEP_EXTENDED       float64 against the twin in extended precision: y, V and all gradients
+    SWEEP_NUMERIC        gradients against differences of the kernel's own y and V: smooth h, attached gate
+    SWEEP_ADJOINT        <C, J u> = <J^T C, u> with the twin's tangent J u, in float64
+    SWEEP_ADJOINT32      the same of float32 gradients
+    SWEEP_FLOAT32        float32 against float64: y, V and all gradients
+
+and of a network the first, second and last, of the gradients of all weights as a step of SGD takes them.
+"""
+
+import copy
+import hashlib
+import itertools
+
+import neuroai_c as ai
+import numpy as np
+import tolerances
+import twin
+from bridge import twin_batch, twin_of
+from test_network import BATCH, Drawn
+from test_snu import run, with_spikes
+
+# NumPy's longest float is no longer than float64 on some machines: then nothing is as precise.
+EXTENDED = np.finfo(np.longdouble).eps < 1e-18
+
+SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 47, 63, 64, 65, 69, 70)
+STEPS = ("step_function", *(ai.activations.StepFunction(of) for of in
+                            ("sigmoid", "relu", "identity", "leaky_rel", ai.activations.LeakyRel(0.3))))
+SMOOTH = ("sigmoid", "tanh", "relu", "identity", "leaky_rel", ai.activations.LeakyRel(0.6))
+OPTIONS = dict(
+    g=("identity", "leaky_rel", "relu", "tanh", "sigmoid", ai.activations.LeakyRel(0.3)),
+    lateral_inhibition=(False, "batch", "sample"), recurrent=(False, True), state=(False, True),
+    decay_per_unit=(False, True), binary=(False, True), masked=(False, True), go_backwards=(False, True),
+    reset_gradient=(True, False))
+
+# Numbers near a kink are given to a side: differences do not reach it, float32 stays on its side.
+MARGIN = 1e-4
+MARGIN_FLOAT32 = 3e-5
+STEP = 2e-5
+STEP_NET = 1e-4
+
+
+class Worst(dict):
+    """By bound the largest part of it that was used, with the configuration."""
+
+    def add(self, measured, configuration):
+        for name, part in measured.items():
+            if not part <= self.get(name, (-1.0,))[0]:
+                self[name] = part, configuration
+
+
+def distance(actual, desired):
+    """The largest difference, relative to the largest of `desired`."""
+    actual, desired = np.asarray(actual), np.asarray(desired)
+    assert actual.shape == desired.shape
+    difference = np.max(np.abs(actual - desired), initial=0)
+    return float(difference / np.max(np.abs(desired), initial=0)) if difference else 0.0
+
+
+def part(name, measured):
+    return float(measured) / getattr(tolerances, name)
+
+
+# ---- units -----------------------------------------------------------------
+
+
+def draw_options(seed, smooth):
+    """Every option at random; `smooth` those that differences can follow."""
+    rng = np.random.default_rng([seed, smooth])
+    options = {name: values[rng.integers(len(values))] for name, values in OPTIONS.items()}
+    options["activation"] = (SMOOTH if smooth else STEPS)[rng.integers(6)]
+    options.update(
+        B=int(rng.choice([1, 2, 3, 4, 5, 17], p=[0.1, 0.2, 0.3, 0.2, 0.1, 0.1])),
+        T=int(rng.integers(1, 21)) if smooth else int(200 ** rng.random()),
+        N=int(rng.choice(SIZES)), M=int(rng.choice(SIZES)))
+    if smooth:
+        options.update(reset_gradient=True, binary=False)
+    return options
+
+
+def draw_unit(seed, smooth, margin):
+    options = draw_options(seed, smooth)
+    gain = {"identity": 0.1, "step_function": 1.0}.get(getattr(options["activation"], "name", options["activation"]), 0.5)
+    return twin.random_case(seed, **options, margin=margin, gain=gain)
+
+
+def measure_unit(seed, smooth):
+    case = draw_unit(seed, smooth, MARGIN if smooth else MARGIN_FLOAT32)
+    desired = run(case)
+    rng = np.random.default_rng(seed)
+    measured = dict(SWEEP_ADJOINT=adjoint(case, rng, "SWEEP_ADJOINT"),
+                    SWEEP_ADJOINT32=adjoint(case.cast(np.float32), rng, "SWEEP_ADJOINT32"),
+                    SWEEP_FLOAT32=farthest(run(case.cast(np.float32)), desired, "SWEEP_FLOAT32"))
+    if smooth:
+        measured["SWEEP_NUMERIC"] = numeric(case, rng)
+    if EXTENDED:
+        long = case.cast(np.longdouble)
+        y, V = long.forward(twin)
+        exact = dict(y=y, V=V, **twin.parameters(long.backward(twin, y, V)))
+        measured["SWEEP_EXTENDED"] = farthest(desired, exact, "SWEEP_EXTENDED")
+    return measured
+
+
+def farthest(actual, desired, bound):
+    assert actual.keys() == desired.keys()
+    return max(part(bound, distance(value, desired[name])) for name, value in actual.items())
+
+
+def adjoint(case, rng, bound):
+    y, V = case.forward(ai.ops)
+    gradients, double = case.backward(ai.ops, y, V), case.cast(np.float64)
+    direction = twin.random_direction(double, rng)
+    tangent = twin.snu_tangent(direction, double.x, *double.weights, y=y.astype(float), V=V.astype(float),
+                               reset_gradient=case.reset_gradient, **double.options)
+    forward, backward, size = twin.products(double, gradients, direction, *tangent)
+    return part(bound, abs(forward - backward) / size if size else 0.0)
+
+
+def numeric(case, rng):
+    """Along a random direction of all at once, of each array, and of a few numbers of each."""
+    y, V = case.forward(ai.ops)
+    gradients = case.backward(ai.ops, y, V)
+    names = list(twin.parameters(gradients))
+    rounding = rounding_of(case, y, V) / STEP
+    worst = 0.0
+    for chosen, single in ((names, False), *itertools.product([[name] for name in names], (False, True, True))):
+        for _ in range(20):
+            direction = towards(case, rng, chosen, single)
+            tangent = differences(case, direction)
+            if tangent is not None:
+                break
+        else:
+            raise AssertionError("every direction meets a kink")
+        forward, backward, size = twin.products(case, gradients, direction, *tangent)
+        bound = tolerances.SWEEP_NUMERIC * size + rounding
+        worst = max(worst, abs(forward - backward) / bound)
+    return worst
+
+
+def rounding_of(case, y, V):
+    """How much of <C, (y, V)> the last digits of y and V may be, where they are independent."""
+    above = [a for a in (case.dy, case.dy_state, case.dV_state) if a is not None]
+    largest = max(1.0, np.max(np.abs(y)), np.max(np.abs(V)))
+    return np.finfo(float).eps * largest * np.sqrt(sum(np.sum(a**2) for a in above))
+
+
+def towards(case, rng, names, single):
+    """A direction of length 1."""
+    direction = twin.random_direction(case, rng, names)
+    arrays = twin.parameters(direction)
+    if single:
+        flat = np.zeros(np.size(arrays[names[0]]))
+        flat[rng.integers(flat.size)] = 1
+        arrays[names[0]] = flat.reshape(np.shape(arrays[names[0]]))
+    length = np.sqrt(sum(np.sum(array**2) for array in arrays.values()))
+    arrays = {name: array / length for name, array in arrays.items()}
+    state = (arrays["y_0"], arrays["V_0"]) if "y_0" in arrays else None
+    return twin.Gradients(*(arrays.get(name) for name in twin.Gradients._fields[:-1]), state)
+
+
+def moved(case, direction, distance):
+    return case.replace(**{name: getattr(case, name) + distance * along
+                           for name, along in twin.parameters(direction).items()})
+
+
+def differences(case, direction):
+    """Of (y, V), extrapolated to an error of STEP^4; None where a kink lies between."""
+    sides = case.distances() > 0
+    for k in (-2, 2):
+        if not np.array_equal(moved(case, direction, k * STEP).distances() > 0, sides):
+            return None
+    at = {k: np.array(moved(case, direction, k * STEP).forward(ai.ops)) for k in (-2, -1, 1, 2)}
+    return (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12 * STEP)
+
+
+# ---- networks --------------------------------------------------------------
+
+
+class Net(Drawn):
+    """One batch for a network: of step functions, of smooth ones, or of those without a kink and with noise."""
+
+    def __init__(self, seed, kind):
+        if kind != "step":
+            self.OUTPUTS, self.ATTACHED = SMOOTH[:3] + SMOOTH[4:], 1.0
+            self.DENSE = tuple(f for f in self.DENSE if f != "step_function")
+        if kind == "noisy":
+            self.OUTPUTS, self.GATES = ("sigmoid",), (False,)
+            self.POTENTIALS, self.DENSE = ("identity", "tanh", "sigmoid"), (None, "tanh", "sigmoid")
+        self.seed, self.noise = seed, 0.4 if kind == "noisy" else 0.0
+        super().__init__(seed, large=seed % 3 == 0)
+        if isinstance(self.x, list):
+            self.x = [rounded(row) for row in self.x]
+        elif not isinstance(self.x, ai.Spikes):
+            self.x = rounded(self.x)
+        self.parts = [(self.x[part], self.y[part], None if self.weights is None else self.weights[part])
+                      for part in (slice(0, BATCH), slice(BATCH, 2 * BATCH))]
+        self.before, self.batch = self.parts
+        if self.stateful:               # what the layers go on from
+            self.model.predict(self.before[0], batch_size=BATCH, verbose=0)
+
+    def optimizer(self):
+        return ai.optimizers.SGD()
+
+    def new_model(self):
+        plain = super().new_model()
+        plain.set_weights([rounded(weight) for weight in plain.get_weights()])
+        parts = []
+        for layer in plain.layers:
+            parts.append(layer)
+            if layer is plain.layers[0] or self.chance(0.3):
+                parts.append(ai.layers.Dropout(self.noise))
+        return self.assembled(parts, self.seed)
+
+    def assembled(self, parts, seed=None):
+        model = ai.Sequential([ai.layers.InputLayer([None, self.inputs]), *parts], seed=seed, dtype="float64")
+        model.compile(self.optimizer(), self.loss)
+        return model
+
+    def single(self):
+        """The same model in float32."""
+        model = ai.Sequential.from_config({**self.model.get_config(), "dtype": "float32"})
+        model.set_weights(self.model.get_weights())
+        model.compile(self.optimizer(), self.loss)
+        if self.stateful:
+            model.predict(self.before[0], batch_size=BATCH, verbose=0)
+        return model
+
+    def twin(self, dtype=np.float64):
+        """The same net in NumPy, at the same state; Dropout is not in it."""
+        net = twin_of(self.assembled([layer for layer in self.model.layers
+                                      if not isinstance(layer, ai.layers.Dropout)]))
+        for layer in net.layers:
+            for name, value in vars(layer).items():
+                if isinstance(value, np.ndarray):
+                    setattr(layer, name, value.astype(dtype))
+        if self.stateful:
+            x, _, mask = twin_batch(self.model, *self.before[:2])
+            net.forward(x.astype(dtype), mask)
+        return net
+
+    def twin_arguments(self, dtype=np.float64):
+        x, y, mask = twin_batch(self.model, *self.batch[:2])
+        return x.astype(dtype), y, mask, self.batch[2]
+
+    def gradients(self, model):
+        """What a step of SGD subtracts. A power of two leaves a gradient's digits as they are, and a large
+        one those of the weight behind them; but a decay has to stay between 0 and 1.
+        """
+        trained = [place for layer in model.layers if layer.get_weights()
+                   for place in [getattr(layer, "trainable_decay", False) and name == "decay"
+                                 for name in names_of(layer)]]
+        before, found = model.get_weights(), [None] * len(trained)
+        for rate in (2.0**20, 2.0**4, 1.0, 2.0**-4, 2.0**-8):
+            stepped = copy.deepcopy(model)
+            stepped.optimizer.learning_rate = rate
+            stepped.train_on_batch(*self.batch)
+            for i, (old, new) in enumerate(zip(before, stepped.get_weights(), strict=True)):
+                if found[i] is None and not (trained[i] and not np.all((new > 0) & (new < 1))):
+                    found[i] = (old.astype(float) - new) / rate
+            if all(gradient is not None for gradient in found):
+                return found
+        raise AssertionError("no step keeps the decays between 0 and 1")
+
+    def loss_at(self, weights):
+        """With the same noise and from the same states every time."""
+        model = copy.deepcopy(self.model)
+        model.set_weights(weights)
+        return model.train_on_batch(*self.batch)
+
+
+def names_of(layer):
+    if isinstance(layer, ai.layers.Dense):
+        return ["kernel", "bias"][:len(layer.get_weights())]
+    return ["kernel", *["recurrent_kernel"] * layer.recurrent, "bias", *["decay"] * layer.trainable_decay]
+
+
+def rounded(array):
+    """Numbers that float32 has."""
+    return np.asarray(array, np.float32).astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def net_distances(net):
+    """Of all layers, as Case.distances, of what the net has seen last."""
+    found = [np.empty(0)]
+    for layer in net.layers:
+        if isinstance(layer, twin.net.SNU):
+            y_0, V_0 = layer.options["initial_state"] or (None, None)
+            options = {name: value for name, value in layer.options.items() if name != "initial_state"}
+            found.append(twin.Case(layer.x, layer.kernel, layer.bias, layer.recurrent_kernel, y_0=y_0, V_0=V_0,
+                                   dy=None, dy_state=None, dV_state=None, **options,
+                                   ).distances())
+            if layer.l1 and layer.activation.name not in ("step_function", "sigmoid"):
+                found.append(layer.y.ravel())
+        elif isinstance(layer, twin.net.Dense) and layer.activation.name in ("relu", "leaky_rel", "step_function"):
+            found.append(np.ravel(twin.dense_forward(layer.x, layer.kernel, layer.bias)))
+    return np.concatenate(found)
+
+
+def measure_net(seed, kind):
+    net = Net(seed, kind)
+    gradients = net.gradients(net.model)
+    measured = {}
+    if kind == "noisy":
+        measured["SWEEP_NUMERIC"] = net_numeric(net, gradients, lambda weights: np.empty(0))
+        return measured
+    if EXTENDED:
+        long = net.twin(np.longdouble)
+        _, dy, _ = long.evaluate(*net.twin_arguments(np.longdouble))
+        measured["SWEEP_EXTENDED"] = net_farthest(gradients, long.gradients(dy), "SWEEP_EXTENDED")
+    double = net.twin()
+    arguments = net.twin_arguments()
+    double.evaluate(*arguments)
+    if kind == "smooth":
+        def sides(weights):
+            changed = net.twin()
+            for array, value in zip(changed.weights, weights, strict=True):
+                array[...] = value
+            changed.evaluate(*arguments)
+            return net_distances(changed) > 0
+        measured["SWEEP_NUMERIC"] = net_numeric(net, gradients, sides)
+    near = np.abs(net_distances(double))
+    if np.min(near[near > 0], initial=np.inf) > MARGIN_FLOAT32:
+        measured["SWEEP_FLOAT32"] = net_farthest(net.gradients(net.single()), gradients, "SWEEP_FLOAT32")
+    return measured
+
+
+def net_farthest(actual, desired, bound):
+    return max(part(bound, distance(a, b)) for a, b in zip(actual, desired, strict=True))
+
+
+def net_numeric(net, gradients, sides):
+    rng = np.random.default_rng(net.seed)
+    weights = net.model.get_weights()
+    here, worst = sides(weights), 0.0
+    for chosen in (range(len(weights)), *[[i] for i in range(len(weights))]):
+        for _ in range(20):
+            direction = [rng.standard_normal(w.shape) * (i in chosen) for i, w in enumerate(weights)]
+            length = np.sqrt(sum(np.sum(u**2) for u in direction))
+
+            def at(k):
+                return [w + k * STEP_NET / length * u for w, u in zip(weights, direction)]
+            if all(np.array_equal(sides(at(k)), here) for k in (-2, 2)):
+                break
+        else:
+            raise AssertionError("every direction meets a kink")
+        loss = {k: net.loss_at(at(k)) for k in (-2, -1, 1, 2)}
+        forward = (8 * (loss[1] - loss[-1]) - (loss[2] - loss[-2])) / (12 * STEP_NET)
+        terms = np.concatenate([np.ravel(g * u) for g, u in zip(gradients, direction)]) / length
+        bound = tolerances.SWEEP_NUMERIC * np.sum(np.abs(terms)) + np.spacing(loss[1]) / STEP_NET
+        worst = max(worst, abs(forward - np.sum(terms)) / bound)
+    return worst
