@@ -1,16 +1,16 @@
 """Random configurations of the kernels, and how far their numbers are from what they should be.
 
-A configuration is all that follows from a seed. What is measured of it is a dictionary from the name of a
-bound in tolerances.py to a number relative to it, in the unit's own words "how much of the bound is used":
-what is above 1 is wrong. Of a unit (snu_forward, snu_backward):
+A configuration is a kind and a seed. What is measured of it is, by the name of a bound in tolerances.py, how
+much of the bound is used: more than 1 is wrong. Of a unit (snu_forward and snu_backward):
 
     SWEEP_EXTENDED       float64 against the twin in extended precision: y, V and all gradients
-    SWEEP_NUMERIC        gradients against differences of the kernel's own y and V: smooth h, attached gate
-    SWEEP_ADJOINT        <C, J u> = <J^T C, u> with the twin's tangent J u, in float64
+    SWEEP_NUMERIC        gradients against differences of the kernel's own y and V, where h is smooth
+    SWEEP_ADJOINT        <C, J u> = <J^T C, u> with the tangent J u from the formulas, in float64
     SWEEP_ADJOINT32      the same of float32 gradients
     SWEEP_FLOAT32        float32 against float64: y, V and all gradients
 
-and of a network the first, second and last, of the gradients of all weights as a step of SGD takes them.
+Of a network the first, second and last, of the gradients of all weights as a step of SGD takes them. A noisy
+one has Dropout with a rate, and is measured by differences with the same noise.
 """
 
 import copy
@@ -23,7 +23,7 @@ import tolerances
 import twin
 from bridge import twin_batch, twin_of
 from test_network import BATCH, Drawn
-from test_snu import run, with_spikes
+from test_snu import run
 
 # NumPy's longest float is no longer than float64 on some machines: then nothing is as precise.
 EXTENDED = np.finfo(np.longdouble).eps < 1e-18
@@ -38,28 +38,56 @@ OPTIONS = dict(
     decay_per_unit=(False, True), binary=(False, True), masked=(False, True), go_backwards=(False, True),
     reset_gradient=(True, False))
 
-# Numbers near a kink are given to a side: differences do not reach it, float32 stays on its side.
+# How far numbers stay from a kink: float32 keeps its side, and differences do not reach it. Among very many
+# numbers one is always nearer; such a configuration is not compared with float32.
 MARGIN = 1e-4
 MARGIN_FLOAT32 = 3e-5
+# Of differences; a loss of a network has fewer digits than y and V.
 STEP = 2e-5
 STEP_NET = 1e-4
 
 
-class Worst(dict):
-    """By bound the largest part of it that was used, with the configuration."""
-
-    def add(self, measured, configuration):
-        for name, part in measured.items():
-            if not part <= self.get(name, (-1.0,))[0]:
-                self[name] = part, configuration
+KINDS = "smooth units", "step units", "smooth nets", "step nets", "noisy nets"
 
 
-def distance(actual, desired):
-    """The largest difference, relative to the largest of `desired`."""
+def measure(kind, seed):
+    name, what = kind.split()
+    return measure_unit(seed, name == "smooth") if what == "units" else measure_net(seed, name)
+
+
+def digest(kind, seed):
+    """Of the bits of all results in both precisions, which are the same on any number of threads."""
+    name, what = kind.split()
+    results = unit_results(seed, name == "smooth") if what == "units" else net_results(seed, name)
+    before, digests = ai.get_num_threads(), set()
+    try:
+        for threads in (1, 2, 3, 4):
+            ai.set_num_threads(threads)
+            sha = hashlib.sha256()
+            for array in results():
+                sha.update((np.asarray(array) + 0).tobytes())   # -0 + 0 is 0: which zero it is may differ
+            digests.add(sha.hexdigest())
+    finally:
+        ai.set_num_threads(before)
+    assert len(digests) == 1, f"{kind} {seed}: not the same bits on 1, 2, 3 and 4 threads"
+    return digests.pop()
+
+
+def print_digests(counts):
+    """For another process: of the first seeds of every kind, behind the instruction set in use."""
+    print(ai._core.ISA)
+    for kind, count in counts.items():
+        for seed in range(count):
+            print(kind, seed, digest(kind, seed))
+
+
+def distance(actual, desired, beside=0):
+    """The largest difference, relative to the largest of `desired` and of what it is summed beside."""
     actual, desired = np.asarray(actual), np.asarray(desired)
     assert actual.shape == desired.shape
     difference = np.max(np.abs(actual - desired), initial=0)
-    return float(difference / np.max(np.abs(desired), initial=0)) if difference else 0.0
+    largest = max(np.max(np.abs(desired), initial=0), np.max(np.abs(beside), initial=0))
+    return float(difference / largest) if difference else 0.0
 
 
 def part(name, measured):
@@ -70,7 +98,7 @@ def part(name, measured):
 
 
 def draw_options(seed, smooth):
-    """Every option at random; `smooth` those that differences can follow."""
+    """Every option at random, with a step function or a smooth one."""
     rng = np.random.default_rng([seed, smooth])
     options = {name: values[rng.integers(len(values))] for name, values in OPTIONS.items()}
     options["activation"] = (SMOOTH if smooth else STEPS)[rng.integers(6)]
@@ -78,26 +106,31 @@ def draw_options(seed, smooth):
         B=int(rng.choice([1, 2, 3, 4, 5, 17], p=[0.1, 0.2, 0.3, 0.2, 0.1, 0.1])),
         T=int(rng.integers(1, 21)) if smooth else int(200 ** rng.random()),
         N=int(rng.choice(SIZES)), M=int(rng.choice(SIZES)))
-    if smooth:
+    if smooth and rng.random() < 0.8:   # what differences can follow
         options.update(reset_gradient=True, binary=False)
     return options
 
 
-def draw_unit(seed, smooth, margin):
+def draw_unit(seed, smooth, kinks=True):
+    """The case, and its margin; without one where `kinks` do not matter."""
     options = draw_options(seed, smooth)
-    gain = {"identity": 0.1, "step_function": 1.0}.get(getattr(options["activation"], "name", options["activation"]), 0.5)
-    return twin.random_case(seed, **options, margin=margin, gain=gain)
+    gains = {"identity": 0.1, "step_function": 1.0}
+    margin = min(MARGIN if smooth else MARGIN_FLOAT32, 0.5 / (options["B"] * options["T"] * options["M"]))
+    case = twin.random_case(seed, **options, margin=margin if kinks else 0,
+                            gain=gains.get(twin.cases.name_of(options["activation"]), 0.5))
+    return case, margin
 
 
 def measure_unit(seed, smooth):
-    case = draw_unit(seed, smooth, MARGIN if smooth else MARGIN_FLOAT32)
+    case, margin = draw_unit(seed, smooth)
     desired = run(case)
     rng = np.random.default_rng(seed)
     measured = dict(SWEEP_ADJOINT=adjoint(case, rng, "SWEEP_ADJOINT"),
-                    SWEEP_ADJOINT32=adjoint(case.cast(np.float32), rng, "SWEEP_ADJOINT32"),
-                    SWEEP_FLOAT32=farthest(run(case.cast(np.float32)), desired, "SWEEP_FLOAT32"))
-    if smooth:
+                    SWEEP_ADJOINT32=adjoint(case.cast(np.float32), rng, "SWEEP_ADJOINT32"))
+    if smooth and case.reset_gradient and case.x.dtype.kind == "f":
         measured["SWEEP_NUMERIC"] = numeric(case, rng)
+    if margin >= MARGIN_FLOAT32:
+        measured["SWEEP_FLOAT32"] = farthest(run(case.cast(np.float32)), desired, "SWEEP_FLOAT32")
     if EXTENDED:
         long = case.cast(np.longdouble)
         y, V = long.forward(twin)
@@ -106,9 +139,18 @@ def measure_unit(seed, smooth):
     return measured
 
 
+def unit_results(seed, smooth):
+    case, _ = draw_unit(seed, smooth, kinks=False)
+    return lambda: [a for dtype in (np.float32, np.float64) for a in run(case.cast(dtype)).values()]
+
+
 def farthest(actual, desired, bound):
+    """Of arrays by name. The gradient of a decay is a sum over the same samples and steps as that of the
+    threshold: where it cancels it is told from that one's size.
+    """
     assert actual.keys() == desired.keys()
-    return max(part(bound, distance(value, desired[name])) for name, value in actual.items())
+    return max(part(bound, distance(value, desired[name], desired["bias"] if name == "decay" else 0))
+               for name, value in actual.items())
 
 
 def adjoint(case, rng, bound):
@@ -197,9 +239,9 @@ class Net(Drawn):
             self.x = [rounded(row) for row in self.x]
         elif not isinstance(self.x, ai.Spikes):
             self.x = rounded(self.x)
-        self.parts = [(self.x[part], self.y[part], None if self.weights is None else self.weights[part])
-                      for part in (slice(0, BATCH), slice(BATCH, 2 * BATCH))]
-        self.before, self.batch = self.parts
+        self.before, self.batch = (
+            (self.x[part], self.y[part], None if self.weights is None else self.weights[part])
+            for part in (slice(0, BATCH), slice(BATCH, 2 * BATCH)))
         if self.stateful:               # what the layers go on from
             self.model.predict(self.before[0], batch_size=BATCH, verbose=0)
 
@@ -216,16 +258,16 @@ class Net(Drawn):
                 parts.append(ai.layers.Dropout(self.noise))
         return self.assembled(parts, self.seed)
 
-    def assembled(self, parts, seed=None):
-        model = ai.Sequential([ai.layers.InputLayer([None, self.inputs]), *parts], seed=seed, dtype="float64")
+    def assembled(self, parts, seed=None, dtype="float64"):
+        model = ai.Sequential([ai.layers.InputLayer([None, self.inputs]), *parts], seed=seed, dtype=dtype)
         model.compile(self.optimizer(), self.loss)
         return model
 
     def single(self):
         """The same model in float32."""
-        model = ai.Sequential.from_config({**self.model.get_config(), "dtype": "float32"})
-        model.set_weights(self.model.get_weights())
-        model.compile(self.optimizer(), self.loss)
+        other = ai.Sequential.from_config({**self.model.get_config(), "dtype": "float32"})
+        other.set_weights(self.model.get_weights())
+        model = self.assembled(other.layers, self.seed, "float32")
         if self.stateful:
             model.predict(self.before[0], batch_size=BATCH, verbose=0)
         return model
@@ -251,16 +293,14 @@ class Net(Drawn):
         """What a step of SGD subtracts. A power of two leaves a gradient's digits as they are, and a large
         one those of the weight behind them; but a decay has to stay between 0 and 1.
         """
-        trained = [place for layer in model.layers if layer.get_weights()
-                   for place in [getattr(layer, "trainable_decay", False) and name == "decay"
-                                 for name in names_of(layer)]]
-        before, found = model.get_weights(), [None] * len(trained)
-        for rate in (2.0**20, 2.0**4, 1.0, 2.0**-4, 2.0**-8):
+        names = [name for layer in model.layers for name in names_of(layer)]
+        before, found = model.get_weights(), [None] * len(names)
+        for rate in 2.0 ** np.arange(20, -9, -4):
             stepped = copy.deepcopy(model)
             stepped.optimizer.learning_rate = rate
             stepped.train_on_batch(*self.batch)
             for i, (old, new) in enumerate(zip(before, stepped.get_weights(), strict=True)):
-                if found[i] is None and not (trained[i] and not np.all((new > 0) & (new < 1))):
+                if found[i] is None and (names[i] != "decay" or np.all((new > 0) & (new < 1))):
                     found[i] = (old.astype(float) - new) / rate
             if all(gradient is not None for gradient in found):
                 return found
@@ -274,9 +314,12 @@ class Net(Drawn):
 
 
 def names_of(layer):
+    """Of its weights, in their order."""
     if isinstance(layer, ai.layers.Dense):
-        return ["kernel", "bias"][:len(layer.get_weights())]
-    return ["kernel", *["recurrent_kernel"] * layer.recurrent, "bias", *["decay"] * layer.trainable_decay]
+        return ["kernel"] + ["bias"] * layer.use_bias
+    if isinstance(layer, ai.layers.SNU):
+        return ["kernel"] + ["recurrent_kernel"] * layer.recurrent + ["bias"] + ["decay"] * layer.trainable_decay
+    return []
 
 
 def rounded(array):
@@ -292,8 +335,7 @@ def net_distances(net):
             y_0, V_0 = layer.options["initial_state"] or (None, None)
             options = {name: value for name, value in layer.options.items() if name != "initial_state"}
             found.append(twin.Case(layer.x, layer.kernel, layer.bias, layer.recurrent_kernel, y_0=y_0, V_0=V_0,
-                                   dy=None, dy_state=None, dV_state=None, **options,
-                                   ).distances())
+                                   dy=None, dy_state=None, dV_state=None, **options).distances())
             if layer.l1 and layer.activation.name not in ("step_function", "sigmoid"):
                 found.append(layer.y.ravel())
         elif isinstance(layer, twin.net.Dense) and layer.activation.name in ("relu", "leaky_rel", "step_function"):
@@ -311,29 +353,53 @@ def measure_net(seed, kind):
     if EXTENDED:
         long = net.twin(np.longdouble)
         _, dy, _ = long.evaluate(*net.twin_arguments(np.longdouble))
-        measured["SWEEP_EXTENDED"] = net_farthest(gradients, long.gradients(dy), "SWEEP_EXTENDED")
+        measured["SWEEP_EXTENDED"] = net_farthest(net, gradients, long.gradients(dy), "SWEEP_EXTENDED")
     double = net.twin()
     arguments = net.twin_arguments()
     double.evaluate(*arguments)
     if kind == "smooth":
+        start = net.twin()
+
         def sides(weights):
-            changed = net.twin()
+            changed = copy.deepcopy(start)
             for array, value in zip(changed.weights, weights, strict=True):
                 array[...] = value
             changed.evaluate(*arguments)
             return net_distances(changed) > 0
+
         measured["SWEEP_NUMERIC"] = net_numeric(net, gradients, sides)
     near = np.abs(net_distances(double))
     if np.min(near[near > 0], initial=np.inf) > MARGIN_FLOAT32:
-        measured["SWEEP_FLOAT32"] = net_farthest(net.gradients(net.single()), gradients, "SWEEP_FLOAT32")
+        measured["SWEEP_FLOAT32"] = net_farthest(net, net.gradients(net.single()), gradients,
+                                                 "SWEEP_FLOAT32")
     return measured
 
 
-def net_farthest(actual, desired, bound):
-    return max(part(bound, distance(a, b)) for a, b in zip(actual, desired, strict=True))
+def net_results(seed, kind):
+    net = Net(seed, kind)
+    models = net.model, net.single()
+
+    def results():
+        for model in models:
+            trained = copy.deepcopy(model)
+            yield trained.train_on_batch(*net.batch)
+            yield from trained.get_weights()
+            yield from trained.predict(net.batch[0], batch_size=BATCH, verbose=0)
+    return results
+
+
+def net_farthest(net, actual, desired, bound):
+    actual, desired, worst = iter(actual), iter(desired), 0.0
+    for layer in net.model.layers:
+        names = names_of(layer)
+        if names:
+            worst = max(worst, farthest({name: next(actual) for name in names},
+                                        {name: next(desired) for name in names}, bound))
+    return worst
 
 
 def net_numeric(net, gradients, sides):
+    """Along a random direction of all weights at once, and of each array."""
     rng = np.random.default_rng(net.seed)
     weights = net.model.get_weights()
     here, worst = sides(weights), 0.0
@@ -341,16 +407,16 @@ def net_numeric(net, gradients, sides):
         for _ in range(20):
             direction = [rng.standard_normal(w.shape) * (i in chosen) for i, w in enumerate(weights)]
             length = np.sqrt(sum(np.sum(u**2) for u in direction))
-
-            def at(k):
-                return [w + k * STEP_NET / length * u for w, u in zip(weights, direction)]
-            if all(np.array_equal(sides(at(k)), here) for k in (-2, 2)):
+            at = {k: [w + k * STEP_NET / length * u for w, u in zip(weights, direction, strict=True)]
+                  for k in (-2, -1, 1, 2)}
+            if all(np.array_equal(sides(at[k]), here) for k in (-2, 2)):
                 break
         else:
             raise AssertionError("every direction meets a kink")
-        loss = {k: net.loss_at(at(k)) for k in (-2, -1, 1, 2)}
+        loss = {k: net.loss_at(moved) for k, moved in at.items()}
         forward = (8 * (loss[1] - loss[-1]) - (loss[2] - loss[-2])) / (12 * STEP_NET)
-        terms = np.concatenate([np.ravel(g * u) for g, u in zip(gradients, direction)]) / length
-        bound = tolerances.SWEEP_NUMERIC * np.sum(np.abs(terms)) + np.spacing(loss[1]) / STEP_NET
-        worst = max(worst, abs(forward - np.sum(terms)) / bound)
+        terms = np.concatenate([np.ravel(g * u) for g, u in zip(gradients, direction, strict=True)]) / length
+        rounding = 4 * np.spacing(loss[1]) / STEP_NET
+        worst = max(worst, abs(forward - terms.sum())
+                    / (tolerances.SWEEP_NUMERIC * np.abs(terms).sum() + rounding))
     return worst

@@ -9,6 +9,10 @@ from twin.snu import (Gradients, drive, final_state, gate, in_order, maximum, sc
                       snu_tangent, states)
 
 
+def name_of(activation):
+    return getattr(activation, "name", activation)
+
+
 @dataclasses.dataclass
 class Case:
     """A layer, its input, and the gradients that come from above."""
@@ -85,9 +89,9 @@ class Case:
         distances = []
         for t in range(x.shape[1]):
             counts = mask[:, t]
-            if getattr(self.activation, "name", self.activation) in kinked:
+            if name_of(self.activation) in kinked:
                 distances.append((V[:, t + 1] - self.bias)[counts])
-            if getattr(self.g, "name", self.g) in kinked:
+            if name_of(self.g) in kinked:
                 a = drive(x[:, t], V[:, t], y[:, t], gate(y[:, t], scope), self.kernel,
                           self.recurrent_kernel, self.decay)
                 distances.append(a[counts])
@@ -131,7 +135,7 @@ def random_case(seed=0, *, g="identity", activation="step_function", lateral_inh
     def numbers(array):
         return np.asarray(array, np.float32).astype(np.float64)
 
-    name = getattr(activation, "name", activation)
+    name = name_of(activation)
     if gain is None:
         gain = 0.3 if name == "identity" else 1.0  # 1 - y is above 1 for y < 0, and drives V away
     for attempt in range(1000):
