@@ -31,17 +31,17 @@ EXTENDED = np.finfo(np.longdouble).eps < 1e-18
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 47, 63, 64, 65, 69, 70)
 STEPS = ("step_function", *(ai.activations.StepFunction(of) for of in
                             ("sigmoid", "relu", "identity", "leaky_rel", ai.activations.LeakyRel(0.3))))
-SMOOTH = ("sigmoid", "tanh", "relu", "identity", "leaky_rel", ai.activations.LeakyRel(0.6))
+SMOOTH = ("sigmoid", "tanh", "relu", "identity", "leaky_rel", ai.activations.LeakyRel(0.3))
 OPTIONS = dict(
     g=("identity", "leaky_rel", "relu", "tanh", "sigmoid", ai.activations.LeakyRel(0.3)),
     lateral_inhibition=(False, "batch", "sample"), recurrent=(False, True), state=(False, True),
     decay_per_unit=(False, True), binary=(False, True), masked=(False, True), go_backwards=(False, True),
     reset_gradient=(True, False))
 
-# How far numbers stay from a kink: float32 keeps its side, and differences do not reach it. Among very many
-# numbers one is always nearer; such a configuration is not compared with float32.
-MARGIN = 1e-4
-MARGIN_FLOAT32 = 3e-5
+# How far numbers stay from a kink where they are not too many: differences hardly reach it.
+MARGIN = 5e-5
+# How far they have to, for float32 to stay on its side.
+MARGIN_FLOAT32 = 1e-5
 # Of differences; a loss of a network has fewer digits than y and V.
 STEP = 2e-5
 STEP_NET = 1e-4
@@ -106,6 +106,10 @@ def draw_options(seed, smooth):
         B=int(rng.choice([1, 2, 3, 4, 5, 17], p=[0.1, 0.2, 0.3, 0.2, 0.1, 0.1])),
         T=int(rng.integers(1, 21)) if smooth else int(200 ** rng.random()),
         N=int(rng.choice(SIZES)), M=int(rng.choice(SIZES)))
+    if smooth:                          # a kink is near one of very many numbers
+        options["T"] = min(options["T"], 1 + 3000 // (options["B"] * options["M"]))
+    if options["activation"] == "identity":     # a gate 1 - y above 1 drives V away
+        options["T"] = min(options["T"], 8)
     if smooth and rng.random() < 0.8:   # what differences can follow
         options.update(reset_gradient=True, binary=False)
     return options
@@ -114,10 +118,10 @@ def draw_options(seed, smooth):
 def draw_unit(seed, smooth, kinks=True):
     """The case, and its margin; without one where `kinks` do not matter."""
     options = draw_options(seed, smooth)
-    gains = {"identity": 0.1, "step_function": 1.0}
-    margin = min(MARGIN if smooth else MARGIN_FLOAT32, 0.5 / (options["B"] * options["T"] * options["M"]))
-    case = twin.random_case(seed, **options, margin=margin if kinks else 0,
-                            gain=gains.get(twin.cases.name_of(options["activation"]), 0.5))
+    name = twin.cases.name_of(options["activation"])
+    gain = {"identity": 0.1, "leaky_rel": 0.25, "step_function": 1.0}.get(name, 0.5)
+    margin = min(MARGIN, gain / (options["B"] * options["T"] * options["M"]))
+    case = twin.random_case(seed, **options, margin=margin if kinks else 0, gain=gain)
     return case, margin
 
 

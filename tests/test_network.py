@@ -31,6 +31,7 @@ class Drawn:
     GATES = False, "batch", "sample"
     DENSE = None, "relu", "tanh", "sigmoid", "leaky_rel", "step_function"
     ATTACHED = 0.7                      # how often the gradient passes through the reset gate
+    STATEFUL = 0.3
 
     def __init__(self, seed, large=False):
         self.rng = rng = np.random.default_rng(seed)
@@ -40,7 +41,7 @@ class Drawn:
         self.loss = LOSSES[seed % len(LOSSES)]
         self.masking = self.chance(0.3)
         self.tail = rng.choice(["average", "last", "sequences"])
-        self.stateful = self.chance(0.3)
+        self.stateful = self.chance(self.STATEFUL)
         self.samples = 2 * BATCH if self.stateful else 2 * BATCH + 2
         self.model = self.new_model()
         self.x = self.new_x()

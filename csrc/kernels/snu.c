@@ -548,10 +548,12 @@ static void snu_backward_finish(const Backward *out, Upstream e, const real *pea
             most = inhibitor(peak, unit, b, B);
             each = unit->detached ? 0 : share(out->pull, out->ties, unit, b, B);
         }
-        for (ptrdiff_t j = 0; j < M; j++) {
+        for (ptrdiff_t j = 0; j < M; j++) {     /* products in backward_masked_row's order */
+            const real r = 1 - (unit->inhibition ? most : y_0[j]), leak = unit->d[j] * D[j];
+
             dy_0[j] += unit->inhibition ? (y_0[j] == most ? each : 0)
-                       : unit->detached ? 0 : -(unit->d[j] * V_0[j] * D[j]);
-            dV_0[j] += unit->d[j] * (1 - (unit->inhibition ? most : y_0[j])) * D[j];
+                       : unit->detached ? 0 : -(V_0[j] * leak);
+            dV_0[j] += r * leak;
         }
     }
 }

@@ -1,0 +1,359 @@
+"""What may be done to a layer or a network without changing its numbers, or with a known change.
+
+To the bit where the mathematics and the order of sums say so, else by rounding only. Where a sum has another
+order it is also tried on numbers whose sums are exact: there every relation holds to the bit.
+"""
+
+import copy
+import functools
+
+import neuroai_c as ai
+import numpy as np
+import pytest
+import sweep
+import twin
+from test_network import BATCH
+from test_snu import assert_same_run, run, with_spikes
+from tolerances import FLOAT32_GRADIENT, TWIN, assert_close, assert_same_bits
+
+ALONE = pytest.mark.parametrize("gate", [False, "sample"], ids=["plain", "sample"])
+GATES = pytest.mark.parametrize("gate", [False, "sample", "batch"], ids=["plain", "sample", "batch"])
+SEEDS = pytest.mark.parametrize("seed", range(12))
+DTYPES = (np.float32, np.float64)
+
+# By name of an array, its axes of samples, of units and of inputs.
+STATES = ("y_0", "V_0", "dy_state", "dV_state")
+SAMPLES = dict.fromkeys(("x", "y", "V", "dy", "mask", *STATES), (0,))
+UNITS = {**dict.fromkeys(("kernel", "bias", "decay", "y", "V", "dy", *STATES), (-1,)), "recurrent_kernel": (0, 1)}
+INPUTS = {"x": (-1,), "kernel": (0,)}
+TIME = dict.fromkeys(("x", "y", "V", "dy", "mask"), (1,))
+
+WEIGHTS = {"kernel", "bias", "recurrent_kernel", "decay"}       # whose gradients are sums over samples
+
+
+def draw(seed, gate, **options):
+    """A small float64 unit with every option at random but those given, and a generator."""
+    rng = np.random.default_rng(seed)
+    drawn = sweep.draw_options(seed, smooth=seed % 2 == 0)
+    drawn.update(B=int(rng.integers(2, 8)), T=int(rng.integers(1, 10)), N=int(rng.integers(1, 40)),
+                 M=int(rng.integers(1, 40)), lateral_inhibition=gate, margin=0, gain=0.3)
+    return twin.random_case(seed, **{**drawn, **options}), rng
+
+
+def exact(seed, gate, **options):
+    """The same of small multiples of 1/8, with slopes and a decay of 1/2: sums in any order are exact.
+
+    The share of a maximum is not, so that no gradient passes through it.
+    """
+    step = ai.activations.StepFunction(ai.activations.LeakyRel(0.5))
+    case, rng = draw(seed, gate, activation=step, g="identity", decay_per_unit=False, T=4,
+                     reset_gradient=not gate, **options)
+    eighths = {name: np.round(8 * value) / 8 for name, value in vars(case).items()
+               if isinstance(value, np.ndarray) and value.dtype == np.float64}
+    return case.replace(decay=0.5, **eighths), rng
+
+
+def take(named, axes, places):
+    """The arrays of a dictionary, of each what is at `places` of its axes."""
+    def taken(name, value):
+        for axis in axes.get(name, ()) if np.ndim(value) else ():
+            value = np.take(value, places, axis)
+        return value
+    return {name: taken(name, value) for name, value in named.items()}
+
+
+def arrange(case, axes, places):
+    return case.replace(**take(arrays_of(case), axes, places))
+
+
+def arrays_of(case):
+    return {name: value for name, value in vars(case).items() if isinstance(value, np.ndarray)}
+
+
+def assert_same_results(actual, desired, rounded=()):
+    """To the bit, but for the sums named, which have another order."""
+    assert actual.keys() == desired.keys()
+    for name, value in actual.items():
+        if name not in rounded:
+            assert_same_bits(value, desired[name], name)
+        else:
+            tolerance = TWIN if value.dtype == np.float64 else FLOAT32_GRADIENT
+            beside = desired["bias"] if name == "decay" else 0  # a sum beside it, where it cancels
+            assert sweep.distance(value, desired[name], beside) <= tolerance, name
+
+
+# ---- samples ---------------------------------------------------------------
+
+
+@GATES
+@SEEDS
+def test_order_of_samples(seed, gate):
+    """Under "batch" what passes through the maximum is a sum over the samples too."""
+    case, rng = draw(seed, gate)
+    order = rng.permutation(len(case.x))
+    for dtype in DTYPES:
+        found, desired = run(arrange(case.cast(dtype), SAMPLES, order)), run(case.cast(dtype))
+        shared = gate == "batch" and case.reset_gradient
+        assert_same_results(found, take(desired, SAMPLES, order), found.keys() - {"y", "V"} if shared else WEIGHTS)
+
+
+@ALONE
+@SEEDS
+def test_parts_of_a_batch(seed, gate):
+    case, rng = draw(seed, gate)
+    B = len(case.x)
+    for dtype in DTYPES:
+        whole = run(case.cast(dtype))
+        for edges in ([0, int(rng.integers(1, B)), B], range(B + 1)):
+            parts = [run(arrange(case.cast(dtype), SAMPLES, range(first, last)))
+                     for first, last in zip(edges[:-1], edges[1:], strict=True)]
+            together = joined(parts)
+            # thresholds and decays are summed over the steps of a sample, then over samples
+            ordered = {"bias", "decay"} if len(parts) == B and np.ndim(case.decay) else set()
+            assert_same_results(together, whole, WEIGHTS - ordered)
+
+
+def joined(parts):
+    """The results of batches one after the other as of one."""
+    return {name: functools.reduce(np.add, [part[name] for part in parts]) if name in WEIGHTS
+            else np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@GATES
+@SEEDS
+def test_every_sample_twice(seed, gate):
+    case, _ = draw(seed, gate)
+    twice = np.repeat(range(len(case.x)), 2)
+    for dtype in DTYPES:
+        found, desired = run(arrange(case.cast(dtype), SAMPLES, twice)), run(case.cast(dtype))
+        desired = take(desired, SAMPLES, twice)
+        desired.update({name: 2 * desired[name] for name in WEIGHTS & desired.keys()})
+        if gate == "batch" and case.reset_gradient:     # a share is half as large, and of twice the sum
+            assert_same_results(found, desired, found.keys() - {"y", "V"})
+        else:
+            assert_same_results(found, desired, WEIGHTS)
+
+
+# ---- units and inputs ------------------------------------------------------
+
+
+@GATES
+@SEEDS
+def test_order_of_units(seed, gate):
+    """A gradient that passes through a maximum is a sum over the units, and that by x always is."""
+    case, rng = draw(seed, gate, recurrent=False)
+    order = rng.permutation(case.kernel.shape[1])
+    for dtype in DTYPES:
+        found, desired = run(arrange(case.cast(dtype), UNITS, order)), run(case.cast(dtype))
+        rounded = {"x"} if np.ndim(case.decay) else {"x", "decay"}
+        if gate and case.reset_gradient:
+            rounded = found.keys() - {"y", "V"}
+        assert_same_results(found, take(desired, UNITS, order), rounded)
+
+
+@GATES
+@SEEDS
+def test_order_of_recurrent_units_and_of_inputs(seed, gate):
+    case, rng = draw(seed, gate, recurrent=True, margin=1e-5)
+    for axes, count in ((UNITS, case.kernel.shape[1]), (INPUTS, case.x.shape[2])):
+        order = rng.permutation(count)
+        for dtype in DTYPES:
+            found, desired = run(arrange(case.cast(dtype), axes, order)), run(case.cast(dtype))
+            spikes = {"y"} if isinstance(case.activation, ai.activations.StepFunction) else set()
+            assert_same_results(found, take(desired, axes, order), found.keys() - spikes)
+
+
+@ALONE
+@SEEDS
+def test_order_where_sums_are_exact(seed, gate):
+    case, rng = exact(seed, gate, recurrent=True)
+    desired = run(case)
+    assert all(np.all(value * 2.0**45 % 1 == 0) for value in desired.values())
+    for axes, count in ((SAMPLES, len(case.x)), (UNITS, case.kernel.shape[1]), (INPUTS, case.x.shape[2])):
+        order = rng.permutation(count)
+        assert_same_results(run(arrange(case, axes, order)), take(desired, axes, order))
+    cut = int(rng.integers(1, len(case.x)))
+    parts = [run(arrange(case, SAMPLES, places)) for places in (range(cut), range(cut, len(case.x)))]
+    assert_same_results(joined(parts), desired)
+
+
+@ALONE
+@SEEDS
+def test_a_unit_that_nobody_hears(seed, gate):
+    """Its thresholds are out of reach and no gradient comes to it. Under "sample" it shares in the maximum of
+    silent units, so that only the outputs are as before.
+    """
+    case, rng = draw(seed, gate, activation="step_function")
+    M = case.kernel.shape[1]
+    more = {name: np.concatenate([value, rng.standard_normal((*value.shape[:-1], 1))], axis=-1)
+            for name, value in arrays_of(case).items() if name in UNITS}
+    for name in {"dy", *STATES} & more.keys():
+        more[name][..., M] = 0
+    more["bias"][M] = 1e6
+    if case.recurrent_kernel is not None:
+        more["recurrent_kernel"] = np.concatenate([more["recurrent_kernel"], np.zeros((1, M + 1))])
+    for dtype in DTYPES:
+        found, desired = run(case.replace(**more).cast(dtype)), run(case.cast(dtype))
+        found = take(found, UNITS, range(M))
+        if gate:
+            found, desired = ({name: named[name] for name in ("y", "V")} for named in (found, desired))
+        assert_same_results(found, desired, () if np.ndim(case.decay) else {"decay"})
+
+
+@GATES
+@SEEDS
+def test_inputs_without_effect(seed, gate):
+    """Zeros, and those of a row of zeros, wherever they stand among the others."""
+    case, rng = draw(seed, gate)
+    N = case.kernel.shape[0]
+    place = int(rng.integers(N + 1))
+    rest = [i + (i >= place) for i in range(N)]
+    row = np.insert(case.kernel, place, rng.standard_normal(case.kernel.shape[1]), axis=0)
+    silent = case.replace(x=np.insert(case.x, place, 0, axis=2), kernel=row)
+    noise = rng.integers(0, 2, case.x.shape[:2])
+    cut = case.replace(x=np.insert(case.x, place, noise, axis=2), kernel=row * (np.arange(N + 1) != place)[:, None])
+    for dtype in DTYPES:
+        desired = run(case.cast(dtype))
+        for other in (silent, cut):
+            found = run(other.cast(dtype))
+            assert_same_results(take(found, INPUTS, rest), desired)
+            assert not np.any(found["kernel"][place] if other is silent else found["x"][..., place])
+
+
+@GATES
+@SEEDS
+def test_a_kernel_of_zeros(seed, gate):
+    case, rng = draw(seed, gate)
+    blind = case.replace(kernel=np.zeros_like(case.kernel))
+    silent = case.replace(x=np.zeros_like(case.x))
+    for dtype in DTYPES:
+        found, desired = run(blind.cast(dtype)), run(silent.cast(dtype))
+        assert not found.pop("x").any() and not desired.pop("kernel").any()
+        del found["kernel"], desired["x"]
+        assert_same_results(found, desired)
+
+
+# ---- time ------------------------------------------------------------------
+
+
+@GATES
+@pytest.mark.parametrize("end", [False, True], ids=["before", "behind"])
+@SEEDS
+def test_padding(seed, end, gate):
+    """Masked steps at either end, whatever they hold and whatever gradient comes to those before."""
+    case, rng = draw(seed, gate)
+    B, T, N = case.x.shape
+    pad = int(rng.integers(1, 40))
+    mask = np.ones((B, T), bool) if case.mask is None else case.mask
+    first = pad if end == case.go_backwards else 0              # of the steps that count, in the order of processing
+    places = np.arange(T) + (0 if end else pad)                 # and in that of the input
+
+    def around(array, places, fill):
+        wider = np.full((B, T + pad, *array.shape[2:]), fill, array.dtype)
+        wider[:, places] = array
+        return wider
+
+    done = first + np.arange(T)
+    padded = case.replace(x=around(case.x, places, 1 if case.x.dtype == np.uint8 else np.nan),
+                          mask=around(mask, places, False), dy=around(case.dy, done, 0))
+    if first:                                                   # what is put out there is 0, of no gradient
+        padded.dy[:, :first] = rng.standard_normal(padded.dy[:, :first].shape)
+    for dtype in DTYPES:
+        found, desired = run(padded.cast(dtype)), run(case.cast(dtype))
+        assert not np.delete(found["x"], places, axis=1).any()
+        y, V = found["y"], found["V"]
+        found.update(x=found["x"][:, places], y=y[:, done], V=V[:, done])
+        assert_same_results(found, desired)
+        if first:
+            assert not y[:, :first].any()
+        else:
+            assert_same_bits(y[:, T:], np.repeat(y[:, T - 1:T], pad, axis=1))
+            assert_same_bits(V[:, T:], np.repeat(V[:, T - 1:T], pad, axis=1))
+
+
+@GATES
+@SEEDS
+def test_two_parts_in_time_are_the_whole(seed, gate):
+    """The first part hands its states on, the second the gradients by them."""
+    case, rng = draw(seed, gate, state=True, masked=False, T=9)
+    cut = int(rng.integers(1, 9))
+    for dtype in DTYPES:
+        whole = case.cast(dtype)
+        steps = np.arange(9)[::-1] if case.go_backwards else np.arange(9)
+        parts = [whole.replace(x=whole.x[:, sorted(steps[part])], dy=whole.dy[:, part])
+                 for part in (slice(0, cut), slice(cut, 9))]
+        y, V = parts[0].forward(ai.ops)
+        parts[1] = parts[1].replace(y_0=y[:, -1], V_0=V[:, -1])
+        second = run(parts[1])
+        parts[0] = parts[0].replace(dy_state=second["y_0"], dV_state=second["V_0"])
+        first = run(parts[0])
+        found = {**first, **{name: first[name] + second[name] for name in WEIGHTS & first.keys()},
+                 **{name: np.concatenate([first[name], second[name]], axis=1) for name in ("y", "V")},
+                 "x": np.concatenate([first["x"], second["x"]][::-1 if case.go_backwards else 1], axis=1)}
+        # by the state between the parts, dL/dy and dL/dV are added up before they meet e_t and h'
+        assert_same_results(found, run(whole), found.keys() - {"y", "V"})
+
+
+@GATES
+@SEEDS
+def test_backwards_is_the_reversed_input(seed, gate):
+    case, _ = draw(seed, gate, go_backwards=False)
+    mask = None if case.mask is None else case.mask[:, ::-1]
+    other = case.replace(x=case.x[:, ::-1], mask=mask, go_backwards=True)
+    for dtype in DTYPES:
+        found = run(other.cast(dtype))
+        found["x"] = found["x"][:, ::-1]
+        assert_same_results(found, run(case.cast(dtype)), {"kernel"})   # in the order of the input
+
+
+# ---- size ------------------------------------------------------------------
+
+
+@GATES
+@SEEDS
+def test_gradients_are_linear_in_what_comes_from_above(seed, gate):
+    case, rng = draw(seed, gate)
+    above = [name for name in ("dy", "dy_state", "dV_state") if getattr(case, name) is not None]
+    other = case.replace(**{name: rng.standard_normal(getattr(case, name).shape) for name in above})
+    for dtype in DTYPES:
+        one, two = case.cast(dtype), other.cast(dtype)
+        y, V = one.forward(ai.ops)
+
+        def gradients(*factors):
+            mixed = {name: sum(factor * getattr(c, name) for factor, c in zip(factors, (one, two), strict=True))
+                     for name in above}
+            return twin.parameters(one.replace(**mixed).backward(ai.ops, y, V))
+
+        desired = gradients(1, 0)
+        for power in (-40, -1, 3, 40):
+            scaled = {name: value * dtype(2.0**power) for name, value in desired.items()}
+            assert_same_results(gradients(dtype(2.0**power), 0), scaled)
+        assert not any(np.any(value) for value in gradients(0, 0).values())
+        sums = {name: dtype(3) * desired[name] - dtype(0.7) * value for name, value in gradients(0, 1).items()}
+        assert_same_results(gradients(dtype(3), -dtype(0.7)), sums, sums.keys())
+
+
+@GATES
+@SEEDS
+def test_units_of_measure(seed, gate):
+    """A power of two moved from the inputs to their weights; and all potentials in another unit."""
+    case, rng = draw(seed, gate, binary=False)
+    power = 2.0 ** int(rng.integers(-8, 9))
+    step = ai.activations.StepFunction("relu")
+    linear, _ = draw(seed, gate, activation=step, g="leaky_rel", binary=False)
+    for dtype in DTYPES:
+        desired = run(case.cast(dtype))
+        desired.update(x=desired["x"] / dtype(power), kernel=desired["kernel"] * dtype(power))
+        moved = case.replace(x=case.x * power, kernel=case.kernel / power)
+        assert_same_results(run(moved.cast(dtype)), desired)
+
+        # spikes stay, so what comes back is the slope's times the unit; R adds to potentials as x W does
+        change = dict.fromkeys(("kernel", "bias", "recurrent_kernel", "V_0"), power)
+        inverse = {"dy": 1.0, "dy_state": 1.0, "dV_state": 1 / power}
+        larger = linear.replace(reset_gradient=False, recurrent_kernel=None, **{
+            name: getattr(linear, name) * factor for name, factor in {**change, **inverse}.items()
+            if name != "recurrent_kernel" and getattr(linear, name) is not None})
+        found = larger.cast(dtype).forward(ai.ops)
+        y, V = linear.replace(recurrent_kernel=None).cast(dtype).forward(ai.ops)
+        assert_same_bits(found[0], y)
+        assert_same_bits(found[1], V * dtype(power))
