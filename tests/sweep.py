@@ -230,15 +230,15 @@ def differences(case, direction):
 class Net(Drawn):
     """One batch for a network: of step functions, of smooth ones, or of those without a kink and with noise."""
 
-    def __init__(self, seed, kind):
+    def __init__(self, seed, kind, **chosen):
         if kind != "step":
-            self.OUTPUTS, self.ATTACHED = SMOOTH[:3] + SMOOTH[4:], 1.0
-            self.DENSE = tuple(f for f in self.DENSE if f != "step_function")
+            chosen = {"OUTPUTS": SMOOTH[:3] + SMOOTH[4:], "ATTACHED": 1.0,
+                      "DENSE": (None, "relu", "tanh", "sigmoid", "leaky_rel"), **chosen}
         if kind == "noisy":
-            self.OUTPUTS, self.GATES = ("sigmoid",), (False,)
-            self.POTENTIALS, self.DENSE = ("identity", "tanh", "sigmoid"), (None, "tanh", "sigmoid")
+            chosen = {**chosen, "OUTPUTS": ("sigmoid",), "GATES": (False,), "DENSE": (None, "tanh", "sigmoid"),
+                      "POTENTIALS": ("identity", "tanh", "sigmoid")}
         self.seed, self.noise = seed, 0.4 if kind == "noisy" else 0.0
-        super().__init__(seed, large=seed % 3 == 0)
+        super().__init__(seed, large=seed % 3 == 0, **chosen)
         if isinstance(self.x, list):
             self.x = [rounded(row) for row in self.x]
         elif not isinstance(self.x, ai.Spikes):

@@ -335,25 +335,221 @@ def test_gradients_are_linear_in_what_comes_from_above(seed, gate):
 
 @GATES
 @SEEDS
-def test_units_of_measure(seed, gate):
-    """A power of two moved from the inputs to their weights; and all potentials in another unit."""
+def test_a_power_of_two_between_inputs_and_weights(seed, gate):
     case, rng = draw(seed, gate, binary=False)
-    power = 2.0 ** int(rng.integers(-8, 9))
-    step = ai.activations.StepFunction("relu")
-    linear, _ = draw(seed, gate, activation=step, g="leaky_rel", binary=False)
+    power = 2.0 ** rng.integers(-8, 9)
+    moved = case.replace(x=case.x * power, kernel=case.kernel / power)
     for dtype in DTYPES:
         desired = run(case.cast(dtype))
         desired.update(x=desired["x"] / dtype(power), kernel=desired["kernel"] * dtype(power))
-        moved = case.replace(x=case.x * power, kernel=case.kernel / power)
         assert_same_results(run(moved.cast(dtype)), desired)
 
-        # spikes stay, so what comes back is the slope's times the unit; R adds to potentials as x W does
-        change = dict.fromkeys(("kernel", "bias", "recurrent_kernel", "V_0"), power)
-        inverse = {"dy": 1.0, "dy_state": 1.0, "dV_state": 1 / power}
-        larger = linear.replace(reset_gradient=False, recurrent_kernel=None, **{
-            name: getattr(linear, name) * factor for name, factor in {**change, **inverse}.items()
-            if name != "recurrent_kernel" and getattr(linear, name) is not None})
-        found = larger.cast(dtype).forward(ai.ops)
-        y, V = linear.replace(recurrent_kernel=None).cast(dtype).forward(ai.ops)
-        assert_same_bits(found[0], y)
-        assert_same_bits(found[1], V * dtype(power))
+
+@GATES
+@SEEDS
+def test_potentials_in_another_unit(seed, gate):
+    """Where the thresholds are too, the spikes are the same."""
+    case, rng = draw(seed, gate, activation="step_function", g=("identity", "relu", "leaky_rel")[seed % 3])
+    power = 2.0 ** rng.integers(-8, 9)
+    other = case.replace(**{name: getattr(case, name) * power for name in
+                            ("kernel", "bias", "recurrent_kernel", "V_0") if getattr(case, name) is not None})
+    for dtype in DTYPES:
+        (found_y, found_V), (y, V) = (c.cast(dtype).forward(ai.ops) for c in (other, case))
+        assert_same_bits(found_y, y)
+        assert_same_bits(found_V, V * dtype(power))
+
+
+# ---- what x is -------------------------------------------------------------
+
+
+@GATES
+@SEEDS
+def test_kinds_of_spikes(seed, gate):
+    """Numbers of any kind, at any place of memory, and packed spikes."""
+    case, rng = draw(seed, gate, binary=True)
+    for single in (case, case.cast(np.float32)):
+        for dtype in (bool, np.int64, np.float16, np.float32, np.float64):
+            assert_same_run(single.replace(x=case.x.astype(dtype)), single)
+        assert_same_run(single.replace(x=np.asfortranarray(case.x)), single)
+        assert_same_run(with_spikes(single), single)
+
+
+# ---- networks --------------------------------------------------------------
+
+
+class Net(sweep.Net):
+    """A network whose samples do not depend on each other, and a batch with weights."""
+
+    def __init__(self, seed, kind="step", **chosen):
+        super().__init__(seed, kind, GATES=(False, "sample"), STATEFUL=0.0, **chosen)
+        self.batch = (*self.batch[:2], np.arange(1, BATCH + 1) / 2)
+
+    def model_of(self, dtype):
+        return self.model if dtype == "float64" else self.single()
+
+
+NETWORKS = pytest.mark.parametrize("dtype", ["float32", "float64"])
+NETS = pytest.mark.parametrize("seed", range(10))
+
+
+def trained(model, x, y, weights=None, rate=2.0**-6):
+    """The weights after a step of SGD."""
+    model = copy.deepcopy(model)
+    model.optimizer.learning_rate = rate
+    model.train_on_batch(x, y, weights)
+    return model.get_weights()
+
+
+def pick(data, places):
+    """Samples of arrays, Spikes or lists."""
+    return [data[i] for i in places] if isinstance(data, list) else data[np.asarray(places)]
+
+
+def outputs(model, x, batch_size=BATCH):
+    return list(model.predict(x, batch_size=batch_size, verbose=0))
+
+
+def assert_same_rows(actual, desired):
+    for row, wanted in zip(actual, desired, strict=True):
+        assert_same_bits(row, wanted)
+
+
+@NETWORKS
+@NETS
+def test_samples_of_a_network(seed, dtype):
+    """In any order and in batches of any size: the same outputs, and gradients that add up."""
+    net = Net(seed)
+    model, (x, y, weights) = net.model_of(dtype), net.batch
+    desired = outputs(model, net.x)
+    order = np.random.default_rng(seed).permutation(len(desired))
+    for batch_size in (1, 3, len(desired)):
+        assert_same_rows(outputs(model, net.x, batch_size), desired)
+        assert_same_rows(outputs(model, pick(net.x, order), batch_size), [desired[i] for i in order])
+
+    whole = trained(model, x, y, weights)
+    order = order[order < BATCH]
+    other = trained(model, pick(x, order), pick(y, order), weights[order])
+    halves = [trained(model, pick(x, part), pick(y, part), weights[part]) for part in (range(2), range(2, 4))]
+    tolerance = TWIN if dtype == "float64" else FLOAT32_GRADIENT
+    for new, permuted, *parts in zip(whole, other, *halves, strict=True):
+        assert_close(permuted, new, tolerance)
+        assert_close(np.mean(parts, axis=0), new, tolerance)
+
+
+@NETWORKS
+@NETS
+def test_weights_of_samples(seed, dtype):
+    """Twice the weights are twice the rate; none is as if the sample were not there, bit for bit."""
+    net = Net(seed, PENALTIES=(None,))                          # a penalty has no weight
+    model, (x, y, weights) = net.model_of(dtype), net.batch
+    assert_same_rows(trained(model, x, y, 2 * weights), trained(model, x, y, weights, rate=2.0**-5))
+    assert_same_rows(trained(model, x, y, 0 * weights), model.get_weights())
+    half = trained(model, pick(x, [0, 2]), pick(y, [0, 2]), weights[[0, 2]])
+    assert_same_rows(trained(model, x, y, weights * [1, 0, 1, 0], rate=2.0**-5), half)
+
+
+@pytest.mark.parametrize("kind", ["step", "smooth"])
+@NETS
+def test_units_and_inputs_of_a_network(seed, kind):
+    """In another order, along with the weights to what they feed: rounding only."""
+    net = Net(seed, kind)
+    model, (x, y, weights) = net.model, net.batch
+    rng = np.random.default_rng(seed)
+    if kind == "step":
+        double = net.twin()
+        double.evaluate(*net.twin_arguments())
+        near = np.abs(sweep.net_distances(double))
+        assert np.min(near[near > 0], initial=1) > 1e-9         # no spike hangs by a thread
+    layered = [layer for layer in model.layers if layer.get_weights()]
+    orders = [rng.permutation(len(layer.get_weights()[0])) for layer in layered]
+    orders.append(np.arange(layered[-1].units))                 # the outputs stay
+    if net.masking:
+        orders[0] = np.arange(len(orders[0]))
+
+    def permuted(arrays):
+        arrays = iter(arrays)
+        return [take({name: next(arrays)}, {**UNITS, "kernel": (-1,)}, after)[name]
+                if name != "kernel" else next(arrays)[before][:, after]
+                for layer, before, after in zip(layered, orders[:-1], orders[1:], strict=True)
+                for name in sweep.names_of(layer)]
+
+    other = copy.deepcopy(model)
+    other.set_weights(permuted(model.get_weights()))
+    for layer, after in zip((layer for layer in other.layers if layer.get_weights()), orders[1:], strict=True):
+        if isinstance(layer, ai.layers.SNU) and not layer.trainable_decay and np.ndim(layer.decay):
+            layer.decay = np.array(layer.decay)[after]
+    moved = [row[:, orders[0]] for row in x] if isinstance(x, list) else np.asarray(x)[:, :, orders[0]]
+    for row, wanted in zip(outputs(other, moved), outputs(model, x), strict=True):
+        assert_close(row, wanted, TWIN)
+    for found, desired in zip(trained(other, moved, y, weights), permuted(trained(model, x, y, weights)),
+                              strict=True):
+        assert_close(found, desired, TWIN)
+
+
+@NETWORKS
+@NETS
+def test_a_sample_beside_longer_ones(seed, dtype):
+    net = Net(seed)
+    model, rows = net.model_of(dtype), [np.asarray(row) for row in net.x]
+    desired = [outputs(model, row[None])[0] for row in rows]
+    other = rows[0].repeat(3, axis=0)
+    assert_same_rows(outputs(model, [*rows, other])[:-1], desired)
+
+
+@NETWORKS
+@NETS
+def test_padding_of_a_network(seed, dtype):
+    """Steps at the end that Masking leaves out."""
+    net = Net(seed, FEEDS=("real", "binary", "lists"), MASKING=1.0, BACKWARDS=0.0, TAILS=("average", "last"))
+    model, (x, y, weights) = net.model_of(dtype), net.batch
+    padding = np.full((5, net.inputs), model.layers[0].mask_value)
+    longer = [np.concatenate([row, padding]) for row in x]
+    assert_same_rows(outputs(model, longer), outputs(model, x))
+    assert_same_rows(trained(model, longer, y, weights), trained(model, x, y, weights))
+
+
+@NETWORKS
+@NETS
+def test_kinds_of_spikes_for_a_network(seed, dtype):
+    net = Net(seed, FEEDS=("binary",))
+    model, (x, y, weights) = net.model_of(dtype), net.batch
+    dense = np.asarray(x)
+    desired, after = outputs(model, dense), trained(model, dense, y, weights)
+    for other in (ai.Spikes.from_dense(dense), *map(dense.astype, (bool, np.int64, np.float32, np.float64)),
+                  list(dense)):
+        assert_same_rows(outputs(model, other), desired)
+        assert_same_rows(trained(model, other, y if not isinstance(other, list) else list(y), weights), after)
+
+
+@NETWORKS
+@NETS
+def test_a_network_in_two_parts_of_time(seed, dtype):
+    """Stateful units go on where the first part has ended."""
+    net = Net(seed, FEEDS=("real", "binary", "Spikes"), TAILS=("sequences",), BACKWARDS=0.0, MASKING=0.0)
+    model, x = net.model_of(dtype), np.asarray(net.x)
+    desired = outputs(model, x, len(x))
+    config = model.get_config()
+    for layer in config["layers"]:
+        if "stateful" in layer["config"]:
+            layer["config"]["stateful"] = True
+    parts = ai.Sequential.from_config(config)
+    parts.set_weights(model.get_weights())
+    cut = 1 + seed % (x.shape[1] - 1)
+    found = [outputs(parts, part, len(x)) for part in (x[:, :cut], x[:, cut:])]
+    assert_same_rows([np.concatenate(halves) for halves in zip(*found, strict=True)], desired)
+
+
+@NETWORKS
+@NETS
+def test_threads_of_a_network(seed, dtype):
+    net = sweep.Net(seed, ("step", "smooth", "noisy")[seed % 3])
+    model = net.model if dtype == "float64" else net.single()
+    before, runs = ai.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3, 4):
+            ai.set_num_threads(threads)
+            runs.append([*trained(model, *net.batch), *outputs(copy.deepcopy(model), net.batch[0])])
+    finally:
+        ai.set_num_threads(before)
+    for run_of_threads in runs[1:]:
+        assert_same_rows(run_of_threads, runs[0])

@@ -24,23 +24,28 @@ class Drawn:
     """A network, what it is fed and what it should put out, all of one random generator.
 
     A large one has rows of some vectors and a remainder, spikes that are few, and work for two threads.
+    What is drawn from, and how often, can be chosen by name.
     """
 
+    FEEDS = FEEDS
+    TAILS = "average", "last", "sequences"
     OUTPUTS = "step_function", ai.activations.StepFunction("sigmoid"), "sigmoid", "tanh"
     POTENTIALS = "identity", "leaky_rel", "relu", "tanh", "sigmoid"
     GATES = False, "batch", "sample"
     DENSE = None, "relu", "tanh", "sigmoid", "leaky_rel", "step_function"
+    PENALTIES = None, None, ai.regularizers.L1(0.02)
     ATTACHED = 0.7                      # how often the gradient passes through the reset gate
-    STATEFUL = 0.3
+    STATEFUL = BACKWARDS = MASKING = 0.3
 
-    def __init__(self, seed, large=False):
+    def __init__(self, seed, large=False, **chosen):
+        vars(self).update(chosen)
         self.rng = rng = np.random.default_rng(seed)
         self.inputs, self.density = (40, 0.05) if large else (5, 0.3)
         self.units = (64, 70, 130) if large else (1, 3, 4, 7, 9, 17)
-        self.feed = FEEDS[seed % len(FEEDS)]
+        self.feed = self.FEEDS[seed % len(self.FEEDS)]
         self.loss = LOSSES[seed % len(LOSSES)]
-        self.masking = self.chance(0.3)
-        self.tail = rng.choice(["average", "last", "sequences"])
+        self.masking = self.chance(self.MASKING)
+        self.tail = rng.choice(self.TAILS)
         self.stateful = self.chance(self.STATEFUL)
         self.samples = 2 * BATCH if self.stateful else 2 * BATCH + 2
         self.model = self.new_model()
@@ -92,9 +97,9 @@ class Drawn:
             units, self.of(*self.OUTPUTS), decay=decay if self.chance(0.5) else float(decay[0]),
             trainable_decay=trained, g=self.of(*self.POTENTIALS),
             recurrent=self.chance(0.4), lateral_inhibition=self.of(*self.GATES),
-            return_sequences=sequences, go_backwards=self.chance(0.3),
+            return_sequences=sequences, go_backwards=self.chance(self.BACKWARDS),
             stateful=self.stateful and self.chance(0.7), reset_gradient=self.chance(self.ATTACHED),
-            activity_regularizer=self.of(None, None, ai.regularizers.L1(0.02)))
+            activity_regularizer=self.of(*self.PENALTIES))
 
     def optimizer(self):
         rate = self.of(0.02, optimizers.schedules.CosineDecay(0.05, 4, alpha=0.1),
