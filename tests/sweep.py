@@ -1,16 +1,17 @@
 """Random configurations of the kernels, and how far their numbers are from what they should be.
 
-A configuration is a kind and a seed. What is measured of it is, by the name of a bound in tolerances.py, how
-much of the bound is used: more than 1 is wrong. Of a unit (snu_forward and snu_backward):
+A configuration is a kind and a seed. What is measured of it is, by the name of a bound in
+tolerances.py, how much of the bound is used: more than 1 is wrong. Of a unit (snu_forward and
+snu_backward):
 
     SWEEP_EXTENDED       float64 against the twin in extended precision: y, V and all gradients
-    SWEEP_NUMERIC        gradients against differences of the kernel's own y and V, where h is smooth
+    SWEEP_NUMERIC        gradients against differences of the kernel's own y and V: h smooth
     SWEEP_ADJOINT        <C, J u> = <J^T C, u> with the tangent J u from the formulas, in float64
     SWEEP_ADJOINT32      the same of float32 gradients
     SWEEP_FLOAT32        float32 against float64: y, V and all gradients
 
-Of a network the first, second and last, of the gradients of all weights as a step of SGD takes them. A noisy
-one has Dropout with a rate, and is measured by differences with the same noise.
+Of a network the first, second and last, of the gradients of all weights as a step of SGD takes
+them. A noisy one has Dropout with a rate, and is measured by differences with the same noise.
 """
 
 import copy
@@ -29,14 +30,14 @@ from test_snu import run
 EXTENDED = np.finfo(np.longdouble).eps < 1e-18
 
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 32, 33, 47, 63, 64, 65, 69, 70)
-STEPS = ("step_function", *(ai.activations.StepFunction(of) for of in
-                            ("sigmoid", "relu", "identity", "leaky_rel", ai.activations.LeakyRel(0.3))))
+SURROGATES = ("sigmoid", "relu", "identity", "leaky_rel", ai.activations.LeakyRel(0.3))
+STEPS = ("step_function", *map(ai.activations.StepFunction, SURROGATES))
 SMOOTH = ("sigmoid", "tanh", "relu", "identity", "leaky_rel", ai.activations.LeakyRel(0.3))
 OPTIONS = dict(
     g=("identity", "leaky_rel", "relu", "tanh", "sigmoid", ai.activations.LeakyRel(0.3)),
     lateral_inhibition=(False, "batch", "sample"), recurrent=(False, True), state=(False, True),
-    decay_per_unit=(False, True), binary=(False, True), masked=(False, True), go_backwards=(False, True),
-    reset_gradient=(True, False))
+    decay_per_unit=(False, True), binary=(False, True), masked=(False, True),
+    go_backwards=(False, True), reset_gradient=(True, False))
 
 # How far numbers stay from a kink where they are not too many: differences hardly reach it.
 MARGIN = 5e-5
@@ -56,7 +57,7 @@ def measure(kind, seed):
 
 
 def digest(kind, seed):
-    """Of the bits of all results in both precisions, which are the same on any number of threads."""
+    """Of the bits of all results in both precisions, the same on any number of threads."""
     name, what = kind.split()
     results = unit_results(seed, name == "smooth") if what == "units" else net_results(seed, name)
     before, digests = ai.get_num_threads(), set()
@@ -65,7 +66,8 @@ def digest(kind, seed):
             ai.set_num_threads(threads)
             sha = hashlib.sha256()
             for array in results():
-                sha.update((np.asarray(array) + 0).tobytes())   # -0 + 0 is 0: which zero it is may differ
+                # -0 + 0 is 0: which of the two it is may differ
+                sha.update((np.asarray(array) + 0).tobytes())
             digests.add(sha.hexdigest())
     finally:
         ai.set_num_threads(before)
@@ -82,7 +84,7 @@ def print_digests(counts):
 
 
 def distance(actual, desired, beside=0):
-    """The largest difference, relative to the largest of `desired` and of what it is summed beside."""
+    """The largest difference, relative to the largest of `desired` and of a sum beside it."""
     actual, desired = np.asarray(actual), np.asarray(desired)
     assert actual.shape == desired.shape
     difference = np.max(np.abs(actual - desired), initial=0)
@@ -149,11 +151,12 @@ def unit_results(seed, smooth):
 
 
 def farthest(actual, desired, bound):
-    """Of arrays by name. The gradient of a decay is a sum over the same samples and steps as that of the
-    threshold: where it cancels it is told from that one's size.
+    """Of arrays by name. The gradient of a decay is a sum over the same samples and steps as that
+    of the threshold: where it cancels, its rounding is measured by that one's size.
     """
     assert actual.keys() == desired.keys()
-    return max(part(bound, distance(value, desired[name], desired["bias"] if name == "decay" else 0))
+    beside = {"decay": desired.get("bias", 0)}
+    return max(part(bound, distance(value, desired[name], beside.get(name, 0)))
                for name, value in actual.items())
 
 
@@ -161,7 +164,8 @@ def adjoint(case, rng, bound):
     y, V = case.forward(ai.ops)
     gradients, double = case.backward(ai.ops, y, V), case.cast(np.float64)
     direction = twin.random_direction(double, rng)
-    tangent = twin.snu_tangent(direction, double.x, *double.weights, y=y.astype(float), V=V.astype(float),
+    y, V = y.astype(np.float64), V.astype(np.float64)
+    tangent = twin.snu_tangent(direction, double.x, *double.weights, y=y, V=V,
                                reset_gradient=case.reset_gradient, **double.options)
     forward, backward, size = twin.products(double, gradients, direction, *tangent)
     return part(bound, abs(forward - backward) / size if size else 0.0)
@@ -174,7 +178,8 @@ def numeric(case, rng):
     names = list(twin.parameters(gradients))
     rounding = rounding_of(case, y, V) / STEP
     worst = 0.0
-    for chosen, single in ((names, False), *itertools.product([[name] for name in names], (False, True, True))):
+    each = itertools.product([[name] for name in names], (False, True, True))
+    for chosen, single in ((names, False), *each):
         for _ in range(20):
             direction = towards(case, rng, chosen, single)
             tangent = differences(case, direction)
@@ -228,14 +233,15 @@ def differences(case, direction):
 
 
 class Net(Drawn):
-    """One batch for a network: of step functions, of smooth ones, or of those without a kink and with noise."""
+    """One batch for a network: of step functions, of smooth ones, or with noise and no kink."""
 
     def __init__(self, seed, kind, **chosen):
         if kind != "step":
             chosen = {"OUTPUTS": SMOOTH[:3] + SMOOTH[4:], "ATTACHED": 1.0,
                       "DENSE": (None, "relu", "tanh", "sigmoid", "leaky_rel"), **chosen}
         if kind == "noisy":
-            chosen = {**chosen, "OUTPUTS": ("sigmoid",), "GATES": (False,), "DENSE": (None, "tanh", "sigmoid"),
+            chosen = {**chosen, "OUTPUTS": ("sigmoid",), "GATES": (False,),
+                      "DENSE": (None, "tanh", "sigmoid"),
                       "POTENTIALS": ("identity", "tanh", "sigmoid")}
         self.seed, self.noise = seed, 0.4 if kind == "noisy" else 0.0
         super().__init__(seed, large=seed % 3 == 0, **chosen)
@@ -263,7 +269,8 @@ class Net(Drawn):
         return self.assembled(parts, self.seed)
 
     def assembled(self, parts, seed=None, dtype="float64"):
-        model = ai.Sequential([ai.layers.InputLayer([None, self.inputs]), *parts], seed=seed, dtype=dtype)
+        parts = [ai.layers.InputLayer([None, self.inputs]), *parts]
+        model = ai.Sequential(parts, seed=seed, dtype=dtype)
         model.compile(self.optimizer(), self.loss)
         return model
 
@@ -294,8 +301,8 @@ class Net(Drawn):
         return x.astype(dtype), y, mask, self.batch[2]
 
     def gradients(self, model):
-        """What a step of SGD subtracts. A power of two leaves a gradient's digits as they are, and a large
-        one those of the weight behind them; but a decay has to stay between 0 and 1.
+        """What a step of SGD subtracts. A power of two as rate leaves a gradient's digits as they
+        are, a large one the weight's behind them; but a decay has to stay between 0 and 1.
         """
         names = [name for layer in model.layers for name in names_of(layer)]
         before, found = model.get_weights(), [None] * len(names)
@@ -322,7 +329,8 @@ def names_of(layer):
     if isinstance(layer, ai.layers.Dense):
         return ["kernel"] + ["bias"] * layer.use_bias
     if isinstance(layer, ai.layers.SNU):
-        return ["kernel"] + ["recurrent_kernel"] * layer.recurrent + ["bias"] + ["decay"] * layer.trainable_decay
+        recurrent, decay = layer.recurrent, layer.trainable_decay
+        return ["kernel"] + ["recurrent_kernel"] * recurrent + ["bias"] + ["decay"] * decay
     return []
 
 
@@ -337,13 +345,16 @@ def net_distances(net):
     for layer in net.layers:
         if isinstance(layer, twin.net.SNU):
             y_0, V_0 = layer.options["initial_state"] or (None, None)
-            options = {name: value for name, value in layer.options.items() if name != "initial_state"}
-            found.append(twin.Case(layer.x, layer.kernel, layer.bias, layer.recurrent_kernel, y_0=y_0, V_0=V_0,
-                                   dy=None, dy_state=None, dV_state=None, **options).distances())
+            options = {**layer.options, "y_0": y_0, "V_0": V_0}
+            del options["initial_state"]
+            case = twin.Case(layer.x, layer.kernel, layer.bias, layer.recurrent_kernel, dy=None,
+                             dy_state=None, dV_state=None, **options)
+            found.append(case.distances())
             if layer.l1 and layer.activation.name not in ("step_function", "sigmoid"):
                 found.append(layer.y.ravel())
-        elif isinstance(layer, twin.net.Dense) and layer.activation.name in ("relu", "leaky_rel", "step_function"):
-            found.append(np.ravel(twin.dense_forward(layer.x, layer.kernel, layer.bias)))
+        elif isinstance(layer, twin.net.Dense):
+            if layer.activation.name in ("relu", "leaky_rel", "step_function"):
+                found.append(np.ravel(twin.dense_forward(layer.x, layer.kernel, layer.bias)))
     return np.concatenate(found)
 
 
@@ -357,7 +368,8 @@ def measure_net(seed, kind):
     if EXTENDED:
         long = net.twin(np.longdouble)
         _, dy, _ = long.evaluate(*net.twin_arguments(np.longdouble))
-        measured["SWEEP_EXTENDED"] = net_farthest(net, gradients, long.gradients(dy), "SWEEP_EXTENDED")
+        measured["SWEEP_EXTENDED"] = net_farthest(net, gradients, long.gradients(dy),
+                                                  "SWEEP_EXTENDED")
     double = net.twin()
     arguments = net.twin_arguments()
     double.evaluate(*arguments)
@@ -409,9 +421,11 @@ def net_numeric(net, gradients, sides):
     here, worst = sides(weights), 0.0
     for chosen in (range(len(weights)), *[[i] for i in range(len(weights))]):
         for _ in range(20):
-            direction = [rng.standard_normal(w.shape) * (i in chosen) for i, w in enumerate(weights)]
+            direction = [rng.standard_normal(w.shape) * (i in chosen)
+                         for i, w in enumerate(weights)]
             length = np.sqrt(sum(np.sum(u**2) for u in direction))
-            at = {k: [w + k * STEP_NET / length * u for w, u in zip(weights, direction, strict=True)]
+            direction = [u / length for u in direction]
+            at = {k: [w + k * STEP_NET * u for w, u in zip(weights, direction, strict=True)]
                   for k in (-2, -1, 1, 2)}
             if all(np.array_equal(sides(at[k]), here) for k in (-2, 2)):
                 break
@@ -419,7 +433,8 @@ def net_numeric(net, gradients, sides):
             raise AssertionError("every direction meets a kink")
         loss = {k: net.loss_at(moved) for k, moved in at.items()}
         forward = (8 * (loss[1] - loss[-1]) - (loss[2] - loss[-2])) / (12 * STEP_NET)
-        terms = np.concatenate([np.ravel(g * u) for g, u in zip(gradients, direction, strict=True)]) / length
+        terms = np.concatenate(
+            [np.ravel(g * u) for g, u in zip(gradients, direction, strict=True)])
         rounding = 4 * np.spacing(loss[1]) / STEP_NET
         worst = max(worst, abs(forward - terms.sum())
                     / (tolerances.SWEEP_NUMERIC * np.abs(terms).sum() + rounding))

@@ -6,7 +6,8 @@ import sweep
 COUNTS = dict(zip(sweep.KINDS, (14, 14, 12, 12, 8), strict=True))
 
 
-@pytest.mark.parametrize("kind, seed", [(kind, seed) for kind, count in COUNTS.items() for seed in range(count)])
+@pytest.mark.parametrize("kind, seed", [(kind, seed) for kind, count in COUNTS.items()
+                                        for seed in range(count)])
 def test_gradients(kind, seed):
     for bound, part in sweep.measure(kind, seed).items():
         assert part <= 1, bound

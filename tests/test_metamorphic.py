@@ -1,7 +1,8 @@
 """What may be done to a layer or a network without changing its numbers, or with a known change.
 
-To the bit where the mathematics and the order of sums say so, else by rounding only. Where a sum has another
-order it is also tried on numbers whose sums are exact: there every relation holds to the bit.
+To the bit where the mathematics and the order of sums say so, else by rounding only. Where a sum
+has another order it is also tried on numbers whose sums are exact: there every relation holds to
+the bit.
 """
 
 import copy
@@ -16,19 +17,22 @@ from test_network import BATCH
 from test_snu import assert_same_run, run, with_spikes
 from tolerances import FLOAT32_GRADIENT, TWIN, assert_close, assert_same_bits
 
-ALONE = pytest.mark.parametrize("gate", [False, "sample"], ids=["plain", "sample"])
-GATES = pytest.mark.parametrize("gate", [False, "sample", "batch"], ids=["plain", "sample", "batch"])
+PLAIN = pytest.param(False, id="plain")
+ALONE = pytest.mark.parametrize("gate", [PLAIN, "sample"])
+GATES = pytest.mark.parametrize("gate", [PLAIN, "sample", "batch"])
 SEEDS = pytest.mark.parametrize("seed", range(12))
 DTYPES = (np.float32, np.float64)
 
 # By name of an array, its axes of samples, of units and of inputs.
 STATES = ("y_0", "V_0", "dy_state", "dV_state")
 SAMPLES = dict.fromkeys(("x", "y", "V", "dy", "mask", *STATES), (0,))
-UNITS = {**dict.fromkeys(("kernel", "bias", "decay", "y", "V", "dy", *STATES), (-1,)), "recurrent_kernel": (0, 1)}
+UNITS = dict.fromkeys(("kernel", "bias", "decay", "y", "V", "dy", *STATES), (-1,))
+UNITS["recurrent_kernel"] = (0, 1)
 INPUTS = {"x": (-1,), "kernel": (0,)}
 TIME = dict.fromkeys(("x", "y", "V", "dy", "mask"), (1,))
 
-WEIGHTS = {"kernel", "bias", "recurrent_kernel", "decay"}       # whose gradients are sums over samples
+# What has a gradient that is a sum over samples.
+WEIGHTS = {"kernel", "bias", "recurrent_kernel", "decay"}
 
 
 def draw(seed, gate, **options):
@@ -41,7 +45,7 @@ def draw(seed, gate, **options):
 
 
 def exact(seed, gate, **options):
-    """The same of small multiples of 1/8, with slopes and a decay of 1/2: sums in any order are exact.
+    """The same of small multiples of 1/8, with slopes and a decay of 1/2: all sums are exact.
 
     The share of a maximum is not, so that no gradient passes through it.
     """
@@ -94,7 +98,8 @@ def test_order_of_samples(seed, gate):
     for dtype in DTYPES:
         found, desired = run(arrange(case.cast(dtype), SAMPLES, order)), run(case.cast(dtype))
         shared = gate == "batch" and case.reset_gradient
-        assert_same_results(found, take(desired, SAMPLES, order), found.keys() - {"y", "V"} if shared else WEIGHTS)
+        assert_same_results(found, take(desired, SAMPLES, order),
+                            found.keys() - {"y", "V"} if shared else WEIGHTS)
 
 
 @ALONE
@@ -128,10 +133,9 @@ def test_every_sample_twice(seed, gate):
         found, desired = run(arrange(case.cast(dtype), SAMPLES, twice)), run(case.cast(dtype))
         desired = take(desired, SAMPLES, twice)
         desired.update({name: 2 * desired[name] for name in WEIGHTS & desired.keys()})
-        if gate == "batch" and case.reset_gradient:     # a share is half as large, and of twice the sum
-            assert_same_results(found, desired, found.keys() - {"y", "V"})
-        else:
-            assert_same_results(found, desired, WEIGHTS)
+        # a share of the batch's maximum is half as large, and of twice the sum
+        shared = gate == "batch" and case.reset_gradient
+        assert_same_results(found, desired, found.keys() - {"y", "V"} if shared else WEIGHTS)
 
 
 # ---- units and inputs ------------------------------------------------------
@@ -169,19 +173,20 @@ def test_order_where_sums_are_exact(seed, gate):
     case, rng = exact(seed, gate, recurrent=True)
     desired = run(case)
     assert all(np.all(value * 2.0**45 % 1 == 0) for value in desired.values())
-    for axes, count in ((SAMPLES, len(case.x)), (UNITS, case.kernel.shape[1]), (INPUTS, case.x.shape[2])):
+    for axes, count in zip((SAMPLES, UNITS, INPUTS), (len(case.x), *case.kernel.shape[::-1]),
+                           strict=True):
         order = rng.permutation(count)
         assert_same_results(run(arrange(case, axes, order)), take(desired, axes, order))
-    cut = int(rng.integers(1, len(case.x)))
-    parts = [run(arrange(case, SAMPLES, places)) for places in (range(cut), range(cut, len(case.x)))]
+    B, cut = len(case.x), int(rng.integers(1, len(case.x)))
+    parts = [run(arrange(case, SAMPLES, part)) for part in (range(cut), range(cut, B))]
     assert_same_results(joined(parts), desired)
 
 
 @ALONE
 @SEEDS
 def test_a_unit_that_nobody_hears(seed, gate):
-    """Its thresholds are out of reach and no gradient comes to it. Under "sample" it shares in the maximum of
-    silent units, so that only the outputs are as before.
+    """Its threshold is out of reach and no gradient comes to it. Under "sample" it shares in the
+    maximum of silent units, so that only the outputs are as before.
     """
     case, rng = draw(seed, gate, activation="step_function")
     M = case.kernel.shape[1]
@@ -196,7 +201,8 @@ def test_a_unit_that_nobody_hears(seed, gate):
         found, desired = run(case.replace(**more).cast(dtype)), run(case.cast(dtype))
         found = take(found, UNITS, range(M))
         if gate:
-            found, desired = ({name: named[name] for name in ("y", "V")} for named in (found, desired))
+            found, desired = ({name: named[name] for name in ("y", "V")}
+                              for named in (found, desired))
         assert_same_results(found, desired, () if np.ndim(case.decay) else {"decay"})
 
 
@@ -211,7 +217,8 @@ def test_inputs_without_effect(seed, gate):
     row = np.insert(case.kernel, place, rng.standard_normal(case.kernel.shape[1]), axis=0)
     silent = case.replace(x=np.insert(case.x, place, 0, axis=2), kernel=row)
     noise = rng.integers(0, 2, case.x.shape[:2])
-    cut = case.replace(x=np.insert(case.x, place, noise, axis=2), kernel=row * (np.arange(N + 1) != place)[:, None])
+    cut = case.replace(x=np.insert(case.x, place, noise, axis=2),
+                       kernel=row * (np.arange(N + 1) != place)[:, None])
     for dtype in DTYPES:
         desired = run(case.cast(dtype))
         for other in (silent, cut):
@@ -240,13 +247,14 @@ def test_a_kernel_of_zeros(seed, gate):
 @pytest.mark.parametrize("end", [False, True], ids=["before", "behind"])
 @SEEDS
 def test_padding(seed, end, gate):
-    """Masked steps at either end, whatever they hold and whatever gradient comes to those before."""
+    """Masked steps at either end, whatever they hold; at the first ones whatever dy is."""
     case, rng = draw(seed, gate)
     B, T, N = case.x.shape
     pad = int(rng.integers(1, 40))
     mask = np.ones((B, T), bool) if case.mask is None else case.mask
-    first = pad if end == case.go_backwards else 0              # of the steps that count, in the order of processing
-    places = np.arange(T) + (0 if end else pad)                 # and in that of the input
+    # where the steps begin, in the order of processing, and where they are in that of the input
+    first = pad if end == case.go_backwards else 0
+    places = np.arange(T) + (0 if end else pad)
 
     def around(array, places, fill):
         wider = np.full((B, T + pad, *array.shape[2:]), fill, array.dtype)
@@ -256,7 +264,7 @@ def test_padding(seed, end, gate):
     done = first + np.arange(T)
     padded = case.replace(x=around(case.x, places, 1 if case.x.dtype == np.uint8 else np.nan),
                           mask=around(mask, places, False), dy=around(case.dy, done, 0))
-    if first:                                                   # what is put out there is 0, of no gradient
+    if first:
         padded.dy[:, :first] = rng.standard_normal(padded.dy[:, :first].shape)
     for dtype in DTYPES:
         found, desired = run(padded.cast(dtype)), run(case.cast(dtype))
@@ -287,9 +295,11 @@ def test_two_parts_in_time_are_the_whole(seed, gate):
         second = run(parts[1])
         parts[0] = parts[0].replace(dy_state=second["y_0"], dV_state=second["V_0"])
         first = run(parts[0])
-        found = {**first, **{name: first[name] + second[name] for name in WEIGHTS & first.keys()},
-                 **{name: np.concatenate([first[name], second[name]], axis=1) for name in ("y", "V")},
-                 "x": np.concatenate([first["x"], second["x"]][::-1 if case.go_backwards else 1], axis=1)}
+        found = dict(first)
+        found.update({name: first[name] + second[name] for name in WEIGHTS & first.keys()})
+        for name in ("y", "V", "x"):
+            order = -1 if name == "x" and case.go_backwards else 1
+            found[name] = np.concatenate([first[name], second[name]][::order], axis=1)
         # by the state between the parts, dL/dy and dL/dV are added up before they meet e_t and h'
         assert_same_results(found, run(whole), found.keys() - {"y", "V"})
 
@@ -320,7 +330,7 @@ def test_gradients_are_linear_in_what_comes_from_above(seed, gate):
         y, V = one.forward(ai.ops)
 
         def gradients(*factors):
-            mixed = {name: sum(factor * getattr(c, name) for factor, c in zip(factors, (one, two), strict=True))
+            mixed = {name: factors[0] * getattr(one, name) + factors[1] * getattr(two, name)
                      for name in above}
             return twin.parameters(one.replace(**mixed).backward(ai.ops, y, V))
 
@@ -329,7 +339,8 @@ def test_gradients_are_linear_in_what_comes_from_above(seed, gate):
             scaled = {name: value * dtype(2.0**power) for name, value in desired.items()}
             assert_same_results(gradients(dtype(2.0**power), 0), scaled)
         assert not any(np.any(value) for value in gradients(0, 0).values())
-        sums = {name: dtype(3) * desired[name] - dtype(0.7) * value for name, value in gradients(0, 1).items()}
+        sums = {name: dtype(3) * desired[name] - dtype(0.7) * value
+                for name, value in gradients(0, 1).items()}
         assert_same_results(gradients(dtype(3), -dtype(0.7)), sums, sums.keys())
 
 
@@ -349,10 +360,11 @@ def test_a_power_of_two_between_inputs_and_weights(seed, gate):
 @SEEDS
 def test_potentials_in_another_unit(seed, gate):
     """Where the thresholds are too, the spikes are the same."""
-    case, rng = draw(seed, gate, activation="step_function", g=("identity", "relu", "leaky_rel")[seed % 3])
+    g = ("identity", "relu", "leaky_rel")[seed % 3]
+    case, rng = draw(seed, gate, activation="step_function", g=g)
     power = 2.0 ** rng.integers(-8, 9)
-    other = case.replace(**{name: getattr(case, name) * power for name in
-                            ("kernel", "bias", "recurrent_kernel", "V_0") if getattr(case, name) is not None})
+    scaled = {"kernel", "bias", "recurrent_kernel", "V_0"} & arrays_of(case).keys()
+    other = case.replace(**{name: getattr(case, name) * power for name in scaled})
     for dtype in DTYPES:
         (found_y, found_V), (y, V) = (c.cast(dtype).forward(ai.ops) for c in (other, case))
         assert_same_bits(found_y, y)
@@ -424,12 +436,14 @@ def test_samples_of_a_network(seed, dtype):
     order = np.random.default_rng(seed).permutation(len(desired))
     for batch_size in (1, 3, len(desired)):
         assert_same_rows(outputs(model, net.x, batch_size), desired)
-        assert_same_rows(outputs(model, pick(net.x, order), batch_size), [desired[i] for i in order])
+        assert_same_rows(outputs(model, pick(net.x, order), batch_size),
+                         [desired[i] for i in order])
 
     whole = trained(model, x, y, weights)
     order = order[order < BATCH]
     other = trained(model, pick(x, order), pick(y, order), weights[order])
-    halves = [trained(model, pick(x, part), pick(y, part), weights[part]) for part in (range(2), range(2, 4))]
+    halves = [trained(model, pick(x, part), pick(y, part), weights[part])
+              for part in (range(2), range(2, 4))]
     tolerance = TWIN if dtype == "float64" else FLOAT32_GRADIENT
     for new, permuted, *parts in zip(whole, other, *halves, strict=True):
         assert_close(permuted, new, tolerance)
@@ -439,7 +453,7 @@ def test_samples_of_a_network(seed, dtype):
 @NETWORKS
 @NETS
 def test_weights_of_samples(seed, dtype):
-    """Twice the weights are twice the rate; none is as if the sample were not there, bit for bit."""
+    """Twice the weights are twice the rate; of weight 0 a sample is as if it were not there."""
     net = Net(seed, PENALTIES=(None,))                          # a penalty has no weight
     model, (x, y, weights) = net.model_of(dtype), net.batch
     assert_same_rows(trained(model, x, y, 2 * weights), trained(model, x, y, weights, rate=2.0**-5))
@@ -475,14 +489,16 @@ def test_units_and_inputs_of_a_network(seed, kind):
 
     other = copy.deepcopy(model)
     other.set_weights(permuted(model.get_weights()))
-    for layer, after in zip((layer for layer in other.layers if layer.get_weights()), orders[1:], strict=True):
+    with_weights = (layer for layer in other.layers if layer.get_weights())
+    for layer, after in zip(with_weights, orders[1:], strict=True):
         if isinstance(layer, ai.layers.SNU) and not layer.trainable_decay and np.ndim(layer.decay):
             layer.decay = np.array(layer.decay)[after]
-    moved = [row[:, orders[0]] for row in x] if isinstance(x, list) else np.asarray(x)[:, :, orders[0]]
+    moved = [np.asarray(row)[:, orders[0]] for row in x]
+    moved = moved if isinstance(x, list) else np.array(moved)
     for row, wanted in zip(outputs(other, moved), outputs(model, x), strict=True):
         assert_close(row, wanted, TWIN)
-    for found, desired in zip(trained(other, moved, y, weights), permuted(trained(model, x, y, weights)),
-                              strict=True):
+    after = permuted(trained(model, x, y, weights))
+    for found, desired in zip(trained(other, moved, y, weights), after, strict=True):
         assert_close(found, desired, TWIN)
 
 
@@ -500,7 +516,8 @@ def test_a_sample_beside_longer_ones(seed, dtype):
 @NETS
 def test_padding_of_a_network(seed, dtype):
     """Steps at the end that Masking leaves out."""
-    net = Net(seed, FEEDS=("real", "binary", "lists"), MASKING=1.0, BACKWARDS=0.0, TAILS=("average", "last"))
+    net = Net(seed, FEEDS=("real", "binary", "lists"), TAILS=("average", "last"), BACKWARDS=0.0,
+              MASKING=1.0)
     model, (x, y, weights) = net.model_of(dtype), net.batch
     padding = np.full((5, net.inputs), model.layers[0].mask_value)
     longer = [np.concatenate([row, padding]) for row in x]
@@ -515,17 +532,19 @@ def test_kinds_of_spikes_for_a_network(seed, dtype):
     model, (x, y, weights) = net.model_of(dtype), net.batch
     dense = np.asarray(x)
     desired, after = outputs(model, dense), trained(model, dense, y, weights)
-    for other in (ai.Spikes.from_dense(dense), *map(dense.astype, (bool, np.int64, np.float32, np.float64)),
-                  list(dense)):
+    numbers = map(dense.astype, (bool, np.int64, np.float32, np.float64))
+    for other in (ai.Spikes.from_dense(dense), *numbers, list(dense)):
         assert_same_rows(outputs(model, other), desired)
-        assert_same_rows(trained(model, other, y if not isinstance(other, list) else list(y), weights), after)
+        targets = list(y) if isinstance(other, list) else y
+        assert_same_rows(trained(model, other, targets, weights), after)
 
 
 @NETWORKS
 @NETS
 def test_a_network_in_two_parts_of_time(seed, dtype):
     """Stateful units go on where the first part has ended."""
-    net = Net(seed, FEEDS=("real", "binary", "Spikes"), TAILS=("sequences",), BACKWARDS=0.0, MASKING=0.0)
+    net = Net(seed, FEEDS=("real", "binary", "Spikes"), TAILS=("sequences",), BACKWARDS=0.0,
+              MASKING=0.0)
     model, x = net.model_of(dtype), np.asarray(net.x)
     desired = outputs(model, x, len(x))
     config = model.get_config()

@@ -1,4 +1,4 @@
-"""Gradients by four other ways, and the same bits by threads and instructions, over a random sweep."""
+"""Gradients by four other ways, and bits by threads and instruction sets: a random sweep."""
 
 import itertools
 import os
@@ -46,7 +46,8 @@ def check(quick=False):
     worst = (f"{WORDS[bound]} {max(parts)[0] * getattr(tolerances, bound):.1g} "
              f"(median {_median(parts) * getattr(tolerances, bound):.1g}, {len(parts)} times)"
              for bound, parts in used.items() if bound != "SWEEP_NUMERIC")
-    return (f"{sum(counts.values()):,} configurations, {pairs} pairs of options; {', '.join(worst)}; "
+    return (f"{sum(counts.values()):,} configurations, {pairs} pairs of options; "
+            f"{', '.join(worst)}; "
             f"{len(used['SWEEP_NUMERIC'])} by differences within {tolerances.SWEEP_NUMERIC:g} "
             f"and the rounding of the differences; same bits on {', '.join(sets)} "
             "and on 1 to 4 threads")
