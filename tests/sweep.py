@@ -448,7 +448,7 @@ def net_numeric(net, gradients, sides):
         forward = (8 * (loss[1] - loss[-1]) - (loss[2] - loss[-2])) / (12 * STEP_NET)
         terms = np.concatenate(
             [np.ravel(g * u) for g, u in zip(gradients, direction, strict=True)])
-        rounding = 4 * np.spacing(loss[1]) / STEP_NET
+        rounding = 16 * np.spacing(loss[1]) / STEP_NET
         worst = max(worst, abs(forward - terms.sum())
                     / (tolerances.SWEEP_NUMERIC * np.abs(terms).sum() + rounding))
     return worst
