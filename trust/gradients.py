@@ -10,8 +10,8 @@ from .tools import ROOT, Missing
 
 sys.path.insert(0, str(ROOT / "tests"))         # whose sweep.py has the configurations
 
-COUNTS = {"smooth units": 400, "step units": 400, "smooth nets": 200, "step nets": 150,
-          "noisy nets": 50}
+COUNTS = {"smooth units": 700, "step units": 700, "smooth nets": 300, "step nets": 200,
+          "noisy nets": 100}
 INSTRUCTIONS = ["baseline", "avx2", "avx512"]   # each has those before it
 WORDS = {
     "SWEEP_EXTENDED": "float64 off extended precision by",
