@@ -18,30 +18,8 @@
 #include <immintrin.h>
 #endif
 
-/* the instruction set, from here on: behind all headers of the system */
-#if defined(NEUROAI_AVX512) && defined(__clang__)
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,bmi"))), apply_to = function)
-#elif defined(NEUROAI_AVX512)
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,bmi,prefer-vector-width=512")
-#elif defined(NEUROAI_AVX2) && defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,bmi"))), apply_to = function)
-#elif defined(NEUROAI_AVX2)
-#pragma GCC push_options
-#pragma GCC target("avx2,bmi")
-#endif
-
-#include "../kernels/neuroai.h"
-
-#include "../kernels/matmul.c"
-#include "../kernels/input.c"
-#include "../kernels/snu.c"
-#include "../kernels/average.c"
-#include "../kernels/dense.c"
-#include "../kernels/dropout.c"
-#include "../kernels/loss.c"
-#include "../kernels/optimizer.c"
+#include "target_begin.h"
+#include "kernels.h"
 #include "../network/layout.c"
 #include "../network/layers.c"
 #include "../network/outputs.c"
@@ -50,15 +28,10 @@
 #include "../python/py_ops.c"
 #include "../python/py_network.c"
 #ifdef NEUROAI_FLOAT64
-#include "../kernels/rate.c"
 #include "../python/py_rate.c"
 #endif
 
-#if (defined(NEUROAI_AVX512) || defined(NEUROAI_AVX2)) && defined(__clang__)
-#pragma clang attribute pop
-#elif defined(NEUROAI_AVX512) || defined(NEUROAI_AVX2)
-#pragma GCC pop_options
-#endif
+#include "target_end.h"
 
 static PyMethodDef methods[] = {
     {"matmul", py_matmul, METH_VARARGS, NULL},
