@@ -40,7 +40,7 @@ static void transpose(real *At, ptrdiff_t at, const real *A, ptrdiff_t ai,
 
 /* B samples of N inputs over T steps: numbers, or the events of spikes.  Sample
  * b is row `samples[b]` of the data, or row b where `samples` is NULL.
- * Numbers of 0 and 1 may come as bits too, which is faster where few are 1: bit i of
+ * Numbers of 0 and 1 may come as bits too (N > 0), which is faster where few are 1: bit i of
  * fired[c * apart + b * T + t] says that input 64 c + i of sample b spikes at step t. */
 typedef struct {
     const real *values;                 /* (rows, T, n), or NULL: */
