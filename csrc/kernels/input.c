@@ -118,7 +118,7 @@ static void pick(uint64_t picked[32], const uint32_t *mask, ptrdiff_t count, ptr
 /* V (steps, m) = the rows that are picked, or += where `add`, of a block; vecs is a constant
  * where this is inlined */
 INLINE void pick_block(real *V, ptrdiff_t m, const real *const rows[CHUNK],
-                       const uint64_t picked[32], ptrdiff_t steps, int add, Block block,
+                       const uint64_t *picked, ptrdiff_t steps, int add, Block block,
                        const ptrdiff_t vecs)
 {
     V += block.begin;
@@ -142,7 +142,7 @@ INLINE void pick_block(real *V, ptrdiff_t m, const real *const rows[CHUNK],
 }
 
 static void pick_short(real *V, ptrdiff_t m, const real *const rows[CHUNK],
-                       const uint64_t picked[32], ptrdiff_t steps, int add)
+                       const uint64_t *picked, ptrdiff_t steps, int add)
 {
     for (ptrdiff_t t = 0; t < steps; t++, V += m) {
         for (ptrdiff_t j = 0; j < m && !add; j++) {

@@ -1,0 +1,145 @@
+"""The kernels without Python: C programs against their formulas, plain and under sanitizers."""
+
+import ast
+import concurrent.futures
+import itertools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from .tools import ROOT, WORK, program, run
+
+SOURCES = ROOT / "trust" / "c"
+# One a file of csrc/kernels; of activation.h too, while vec.h is what all of them are made of.
+PROGRAMS = tuple(sorted(path.stem.removeprefix("test_") for path in SOURCES.glob("test_*.c")))
+PRECISIONS = ("f32", "f64")
+ONLY_F64 = ("rate",)                    # no part of a float32 variant
+
+PLAIN = ("-O3",)
+# Without the many copies that inlining makes of each loop they are built in a tenth of the time,
+# and every line of the source is looked at all the same.
+ONE_COPY = "-DINLINE=static"
+SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", ONE_COPY)
+
+
+class Build(NamedTuple):
+    name: str                           # of PROGRAMS
+    precision: str
+    isa: str
+    compiler: str
+    flags: tuple
+
+    def path(self):
+        kind = "sanitized" if self.flags == SANITIZED else "_".join(self.flags).replace("/", "_")
+        folder = WORK / "kernels" / f"{Path(self.compiler).name}_{kind}"
+        return folder / f"{self.name}_{self.precision}_{self.isa}"
+
+    def records(self):
+        return self.path().with_suffix(".txt")
+
+
+def check(quick=False):
+    """All programs of all builds end well and have recorded the same numbers."""
+    compilers = [program("gcc")]
+    if not quick and (clang := shutil.which("clang") or shutil.which("clang-16")):
+        compilers.append(clang)
+    isas = isas_here()
+    builds = [
+        build
+        for compiler, flags in itertools.product(compilers, (SANITIZED, PLAIN))
+        for build in all_builds(compiler, flags, isas)
+        # -O3 is what takes long: the quick check has it for one variant of each precision
+        if not (quick and flags == PLAIN and build.isa != isas[-1])
+        and not (quick and flags == SANITIZED and build.isa not in (isas[0], isas[-1]))
+    ]
+    checks = sum(at_once(build_and_run, builds))
+    numbers = compare_records(builds)
+    return (
+        f"{len(builds)} programs ({len(PROGRAMS)} files x {' '.join(PRECISIONS)} x "
+        f"{' '.join(isas)}, {' '.join(Path(compiler).name for compiler in compilers)}, "
+        f"-O3 and ASan+UBSan), {checks:,} numbers right, 0 reports; "
+        f"{numbers:,} numbers with the same bits in all builds"
+    )
+
+
+def all_builds(compiler, flags, isas, programs=PROGRAMS):
+    return [
+        Build(name, precision, isa, compiler, tuple(flags))
+        for name, precision, isa in itertools.product(programs, PRECISIONS, isas)
+        if precision == "f64" or name not in ONLY_F64
+    ]
+
+
+def isas_here():
+    """The instruction sets that this machine has, by the library's own word for it."""
+    source, binary = SOURCES / "isas.c", WORK / "kernels" / "isas"
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    run([program("gcc"), *project_flags(), "-Werror", source, ROOT / "csrc/runtime/isa.c",
+         "-o", binary])
+    return subprocess.run([binary], check=True, capture_output=True, text=True).stdout.split()
+
+
+def project_flags():
+    """CFLAGS of setup.py."""
+    for node in ast.parse((ROOT / "setup.py").read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "CFLAGS":
+            return ast.literal_eval(node.value)
+    raise AssertionError("setup.py has no CFLAGS")
+
+
+def compile_program(build, command=(), link=("-lm",)):
+    """Builds it; `command` is the compiler with what has to stand before all else."""
+    path = build.path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = [*(command or [build.compiler]), *project_flags(), "-Werror", *build.flags,
+               *(["-DNEUROAI_FLOAT64"] if build.precision == "f64" else []),
+               *([f"-DNEUROAI_{build.isa.upper()}"] if build.isa != "baseline" else [])]
+    cache = [shutil.which("ccache")] if shutil.which("ccache") else []
+    for line in (
+        [*cache, *command, "-c", SOURCES / f"test_{build.name}.c", "-o", path.with_suffix(".o")],
+        [*command, path.with_suffix(".o"), "-o", path, *link],
+    ):
+        succeed(line)
+    return path
+
+
+def succeed(command, seconds=600, **options):
+    """What the command prints; AssertionError with all of it where it fails."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          cwd=ROOT, timeout=seconds, **options)
+    shown = " ".join(str(word) for word in command)
+    assert done.returncode == 0, f"{shown}\n{done.stdout}{done.stderr}"[:6000]
+    return done.stdout
+
+
+def build_and_run(build):
+    """How many numbers it has compared."""
+    return checks_of(succeed([compile_program(build), build.records()]))
+
+
+def checks_of(printed):
+    """From a program's last line: 'f32 avx2: 1234 checks'."""
+    return int(printed.split()[-2])
+
+
+def at_once(function, items):
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(function, items))
+
+
+def compare_records(builds):
+    """How many numbers are the same, bit for bit, in every build of a program and precision."""
+    numbers = 0
+    first = {}
+    for build in builds:
+        lines = build.records().read_text().splitlines()
+        other, wanted = first.setdefault((build.name, build.precision), (build, lines))
+        for line, (ours, theirs) in enumerate(itertools.zip_longest(lines, wanted), 1):
+            assert ours == theirs, (
+                f"{build.records()}:{line} and {other.records()}:{line} differ:\n"
+                f"{(ours or '')[:200]}\n{(theirs or '')[:200]}"
+            )
+        numbers += sum(line.count(" ") - 1 for line in lines) if build is other else 0
+    return numbers
