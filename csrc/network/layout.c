@@ -1,5 +1,6 @@
 /* The memory of a network: where everything that a batch needs lies in one block. */
 #include "network.h"
+#include "../runtime/gaps.h"
 
 /* numbers from one row of a layer's output to the next: whole cache lines, but for what
  * leaves the network */
@@ -26,8 +27,12 @@ static const Layer *below_of(const Network *net, const Layer *layer)
 static void *take(char *memory, size_t *used, ptrdiff_t count, size_t size)
 {
     void *place = memory ? memory + *used : NULL;
+    const size_t bytes = (size_t)count * size, room = (bytes + 63) / 64 * 64 + GAP;
 
-    *used += ((size_t)count * size + 63) / 64 * 64;
+    if (place) {
+        gap_forbid((char *)place + bytes, room - bytes);
+    }
+    *used += room;
     return place;
 }
 

@@ -1,5 +1,6 @@
 /* A network as a capsule that keeps its weights' arrays and its memory, and runs. */
 #include "border.h"
+#include "../runtime/gaps.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -295,6 +296,7 @@ static int holder_reserve(Holder *holder, ptrdiff_t B, ptrdiff_t T, int training
         holder->memory = memory;
         holder->size = size;
     }
+    block_spoil(holder->memory, holder->size);
     network_layout(&holder->net, holder->memory, B, T, training, masked);
     return 0;
 }
