@@ -15,7 +15,7 @@
 
 static ptrdiff_t input_blocks(ptrdiff_t m)
 {
-    return (m + LANES * BLOCK - 1) / (LANES * BLOCK);
+    return (m + BLOCK_NUMBERS - 1) / BLOCK_NUMBERS;
 }
 
 static Block input_block(ptrdiff_t k, ptrdiff_t m)
@@ -65,7 +65,7 @@ static void pick(uint64_t picked[32], const uint32_t *mask, ptrdiff_t count, ptr
     for (ptrdiff_t e = 0; e < count; e++) {
         masks[e] = mask[e * size];
     }
-    for (int k = 0; k < CHUNK / 16; k++) {
+    for (ptrdiff_t k = 0; k < CHUNK / 16; k++) {
         four[k] = _mm512_loadu_si512(masks + 16 * k);
     }
     for (ptrdiff_t t = 0; t < steps; t++) {

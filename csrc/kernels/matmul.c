@@ -112,7 +112,9 @@ static void matmul(real *C, ptrdiff_t ci, const real *A, ptrdiff_t ai, ptrdiff_t
     ptrdiff_t j = 0;
 
 #if MATMUL_VECS > 1
-    for (; j + MATMUL_VECS * LANES <= cols; j += MATMUL_VECS * LANES) {
+    enum { WIDE = MATMUL_VECS * LANES };
+
+    for (; j + WIDE <= cols; j += WIDE) {
         matmul_columns(C + j, ci, A, ai, ak, B + j, bk, rows, inner, add, MATMUL_VECS);
     }
 #endif

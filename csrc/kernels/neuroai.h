@@ -78,7 +78,7 @@ static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdif
 
 /* Rows of m numbers are taken in blocks of up to BLOCK vectors, which fit the registers;
  * the last vector of a block begins at `last`, over the one before where it has to. */
-enum { BLOCK = 8 };
+enum { BLOCK = 8, BLOCK_NUMBERS = BLOCK * LANES };
 
 typedef struct {
     ptrdiff_t begin, width;             /* of the row */

@@ -80,7 +80,7 @@ static void adam_step(real *restrict w, real *restrict m, real *restrict v,
 
 static void optimizer_clip(real *g, Optimizer o, real scale, ptrdiff_t n)
 {
-    const real most = (real)(o.clipvalue > 0 ? o.clipvalue : REAL_MAX);
+    const real most = (real)(o.clipvalue > 0 ? o.clipvalue : (double)REAL_MAX);
 
     for (ptrdiff_t i = 0; i < n; i++) {
         const real scaled = g[i] * scale;

@@ -65,7 +65,7 @@ static inline uint32_t mt_temper(uint32_t y)
 /* a of every draw that the words hold */
 static void mt_upper(MersenneTwister *mt)
 {
-    for (int i = 0; i < MT_DRAWS; i++) {
+    for (ptrdiff_t i = 0; i < MT_DRAWS; i++) {
         mt->upper[i] = mt_temper(mt->key[2 * i]) >> 5;
     }
     mt->has_upper = 1;

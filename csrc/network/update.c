@@ -156,12 +156,13 @@ static void layer_update(Layer *layer, const Optimizer *o, double step, int by_r
 
 /* ---- row by row ---------------------------------------------------------------------- */
 
-enum { CAUGHT_UP = 4 };                 /* vectors at a time: they do not wait for each other */
+/* vectors at a time: they do not wait for each other */
+enum { CAUGHT_UP = 4, CAUGHT_UP_NUMBERS = CAUGHT_UP * LANES };
 
 /* v = rho v of n numbers of a row, for the steps that it has missed */
 INLINE void catch_up(real *v, ptrdiff_t n, double missed, real rho)
 {
-    for (ptrdiff_t j = 0; missed > 0 && j < n; j += CAUGHT_UP * LANES) {
+    for (ptrdiff_t j = 0; missed > 0 && j < n; j += CAUGHT_UP_NUMBERS) {
         const ptrdiff_t vecs = (n - j) / LANES < CAUGHT_UP ? (n - j) / LANES : CAUGHT_UP;
         vec now[CAUGHT_UP] = {0};
 
@@ -218,7 +219,7 @@ INLINE void rows_update(Layer *layer, ptrdiff_t words, const Optimizer *o, doubl
     const Visit *visits = layer->visits + first * B;
     const ptrdiff_t m = layer->unit.m;
     const int whole = block.width == vecs * LANES, ends = block.begin + block.width == m;
-    real g[BLOCK * LANES];
+    real g[BLOCK_NUMBERS];
     ptrdiff_t begin = 0;
 
     for (ptrdiff_t row = first; row < last; begin = layer->ends[row++]) {

@@ -6,6 +6,7 @@
 
 #include "../runtime/isa.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,7 @@ static Isa choose_isa(void)
 {
     const char *wanted = getenv("NEUROAI_C_ISA");
     char have[64] = "";
+    size_t length = 0;
     int best = BASELINE;
 
     for (int i = 0; i < ISAS; i++) {
@@ -49,7 +51,8 @@ static Isa choose_isa(void)
             if (wanted && !strcmp(wanted, isa_name[i])) {
                 return (Isa)i;
             }
-            strcat(strcat(have, i ? ", " : ""), isa_name[i]);
+            length += (size_t)snprintf(have + length, sizeof have - length, "%s%s", i ? ", " : "",
+                                       isa_name[i]);
             best = i;
         }
     }

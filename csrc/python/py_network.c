@@ -146,14 +146,15 @@ static int dense_from(Layer *layer, PyObject *tuple, const Layer *below, PyObjec
 }
 
 /* ("average",) */
-static int average_from(Layer *layer, PyObject *tuple, const Network *net, const Layer *below)
+static int average_from(Layer *layer, PyObject *tuple, const Network *net)
 {
+    const Layer *below = below_of(net, layer);
     const char *kind;
 
     if (!PyArg_ParseTuple(tuple, "s:average", &kind)) {
         return -1;
     }
-    if (!below_of(net, layer)) {
+    if (!below) {
         PyErr_SetString(PyExc_ValueError, "average: must follow a layer with weights");
         return -1;
     }
@@ -199,7 +200,7 @@ static int layer_from(Layer *layer, PyObject *tuple, const Network *net, PyObjec
     } else if (!strcmp(kind, "dense")) {
         failed = dense_from(layer, tuple, below, arrays);
     } else if (!strcmp(kind, "average")) {
-        failed = average_from(layer, tuple, net, below);
+        failed = average_from(layer, tuple, net);
     } else if (!strcmp(kind, "dropout")) {
         failed = dropout_from(layer, tuple, below);
     } else {

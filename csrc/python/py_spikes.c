@@ -98,7 +98,9 @@ static PyObject *py_pack(PyObject *Py_UNUSED(module), PyObject *args)
                     "B:samples T:steps N:features")) {
         return NULL;
     }
-    B = SIZE(&call, 'B'), T = SIZE(&call, 'T'), N = SIZE(&call, 'N');
+    B = SIZE(&call, 'B');
+    T = SIZE(&call, 'T');
+    N = SIZE(&call, 'N');
     if (check_inputs(call.function, N) || !(spikes = spikes_new(B, T, N))) {
         return NULL;
     }

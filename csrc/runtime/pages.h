@@ -17,11 +17,11 @@ static inline void pages_large(void *memory, size_t n)
 {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     const uintptr_t large = (uintptr_t)1 << 21;
-    const uintptr_t begin = ((uintptr_t)memory + large - 1) / large * large;
-    const uintptr_t end = ((uintptr_t)memory + n) / large * large;
+    const uintptr_t start = (uintptr_t)memory;
+    const uintptr_t begin = (start + large - 1) / large * large, end = (start + n) / large * large;
 
     if (memory && begin < end) {
-        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+        (void)madvise((char *)memory + (begin - start), end - begin, MADV_HUGEPAGE);
     }
 #else
     (void)memory;

@@ -1,0 +1,34 @@
+"""Training in threads under ThreadSanitizer: those of the pool, and several of Python at once."""
+
+from . import sanitizers
+from .tools import build
+
+FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=thread"
+OPTIONS = "exitcode=66:history_size=4:report_signal_unsafe=0"
+MODELS, QUICK_MODELS = 150, 10          # of trust/races_driver.py
+
+# Without this barrier a rank sums up losses that others have not written yet.
+MISTAKE = ("network/run.c",
+           "        team_barrier(team);\n        for (ptrdiff_t b = 0; training",
+           "        for (ptrdiff_t b = 0; training")
+
+
+def check(quick=False):
+    lib = build("tsan", FLAGS)
+    prove_that_it_looks(lib)
+    return driver(lib, QUICK_MODELS if quick else MODELS, "") + ": 0 reports"
+
+
+def prove_that_it_looks(lib):
+    broken = sanitizers.planted(lib, FLAGS, *MISTAKE)
+    try:
+        driver(broken, 2, "baseline")
+    except AssertionError as error:
+        assert "data race" in str(error), error
+    else:
+        raise AssertionError("a barrier was taken away, and nothing was reported")
+
+
+def driver(lib, models, isa):
+    return sanitizers.python(lib, ("tsan",), OPTIONS, ["-m", "trust.races_driver", str(models)],
+                             NEUROAI_C_ISA=isa)
