@@ -596,16 +596,28 @@ def test_a_model_in_use_by_another_thread():
 
 
 def test_a_layer_of_two_models_in_two_threads():
+    """Only the one that came first trains it, to the weights that it gets alone."""
     shared = layers.SNU(8, return_sequences=True)
-    models = [new_model(shared, layers.SNU(OUTPUTS, name=name)) for name in "ab"]
-    histories = []
-    threads = [threading.Thread(target=lambda model=model: histories.append(
-        model.fit(X, Y, epochs=20, verbose=0))) for model in models]
-    for thread in threads:
+    first, second = (new_model(shared, layers.SNU(OUTPUTS, name=name)) for name in "ab")
+    alone, refusals = copy.deepcopy(first), []
+    alone.fit(X, Y, epochs=3, verbose=0)
+
+    def use_in_another_thread(model, logs):
+        def use():
+            try:
+                second.fit(X, Y, verbose=0)
+            except RuntimeError as error:
+                refusals.append(str(error))
+
+        thread = threading.Thread(target=use)
         thread.start()
-    for thread in threads:
         thread.join()
-    assert [len(history.epoch) for history in histories] == [20, 20]
+
+    first.fit(X, Y, epochs=3, verbose=0, callbacks=[hooked("on_epoch_end", use_in_another_thread)])
+    assert refusals == ["fit: this model is in use by another thread"] * 3
+    for weight, wanted in zip(first.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, wanted)
+    second.fit(X, Y, verbose=0)
 
 
 # ---- making models ------------------------------------------------------------------------

@@ -1,8 +1,6 @@
 """Sequential: layers in a row, trained in C a run of batches at a time."""
 
-import functools
 import re
-import threading
 import time
 
 import numpy as np
@@ -23,24 +21,10 @@ from . import (
 from .callbacks import CallbackList
 from .history import History
 from .serialization import deserialize, serialize
+from .use import Look, Use, changing, reading, running
 
 # The longest that C works before Python looks for Ctrl-C and moves the progress bar.
 _SECONDS = 0.05
-
-
-def _alone(method):
-    """A method that refuses to run while another thread is in one of these."""
-
-    @functools.wraps(method)
-    def guarded(self, *arguments, **options):
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError(f"{method.__name__}: this model is in use by another thread")
-        try:
-            return method(self, *arguments, **options)
-        finally:
-            self._lock.release()
-
-    return guarded
 
 
 class Sequential:
@@ -49,6 +33,9 @@ class Sequential:
     One numpy.random.Generator, made from the seed, draws the weights and shuffles;
     NumPy's global generator is not touched.  Results depend on the seed and on nothing
     else: not on the number of threads, nor on how the work is cut.
+
+    A model is for one thread at a time: while it trains, another thread that uses it or one of
+    its layers gets a RuntimeError, and while it predicts, one that changes it or predicts too.
 
     Args:
         layers: to add.  Default None.
@@ -92,7 +79,7 @@ class Sequential:
         self._rng = np.random.default_rng(seed)
         self._input_shape = None
         self.stop_training = False
-        self._lock = threading.RLock()
+        self._use = Use()
         self._optimizer = self._loss = None
         self._changed()
         if not isinstance(layers, (list, tuple, type(None))):
@@ -117,6 +104,7 @@ class Sequential:
         """
         return list(self._layers)
 
+    @changing
     def add(self, layer):
         """Adds a layer at the end; builds it if the shape of its input is known.
 
@@ -161,6 +149,7 @@ class Sequential:
         self._layers.append(layer)
         self._changed()
 
+    @changing
     def pop(self):
         """Removes the last layer.
 
@@ -182,6 +171,7 @@ class Sequential:
         self._changed()
         return self._layers.pop()
 
+    @changing
     def build(self, input_shape):
         """Makes the weights for inputs of a shape, where no InputLayer gives it.
 
@@ -284,6 +274,7 @@ class Sequential:
     def _arrays(self):
         return [array for layer in self._layers for array in layer._arrays()]
 
+    @reading
     def get_weights(self):
         """Copies of all weights, a list: for each layer those of its get_weights.
 
@@ -294,6 +285,7 @@ class Sequential:
         """
         return [array.copy() for array in self._arrays()]
 
+    @changing
     def set_weights(self, weights):
         """Replaces all weights, or none where one does not fit.
 
@@ -323,6 +315,7 @@ class Sequential:
         """
         return sum(layer.count_params() for layer in self._layers)
 
+    @changing
     def reset_states(self):
         """Forgets the states of stateful layers: what comes next starts from zeros.
 
@@ -413,7 +406,10 @@ class Sequential:
             >>> ai.load_model(path)
             <Sequential sequential: 1 layer, 8 weights>
         """
-        files.write(path, *saving.content(self))
+        look = Look("save", self)
+        content = saving.content(self)
+        look.check()
+        files.write(path, *content)
 
     def save_weights(self, path):
         """Writes the weights to a safetensors file.
@@ -430,8 +426,12 @@ class Sequential:
             >>> model.save_weights(getfixture("tmp_path") / "weights.safetensors")
         """
         self._need_built("save_weights")
-        files.write(path, saving.named("weights", self._arrays()))
+        look = Look("save_weights", self)
+        arrays = saving.copied(saving.named("weights", self._arrays()))
+        look.check()
+        files.write(path, arrays)
 
+    @changing
     def load_weights(self, path):
         """Replaces all weights by those of a file, or none where one does not fit.
 
@@ -459,12 +459,25 @@ class Sequential:
     def __getstate__(self):
         # The network in C is made anew where it is needed.
         state = {**self.__dict__, "_network": None}
-        del state["_lock"]
-        return state
+        del state["_use"]
+        return {**state, "_use": Look("a copy", self)}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self._lock = threading.RLock()
+        self._use = Use()               # also where the state is that of a shallow copy
+
+    # ---- threads ----------------------------------------------------------------------
+
+    _noun = "model"
+
+    def _uses(self):
+        return [self._use, *(layer._use for layer in self._layers)]
+
+    def _keeps(self):
+        """Whether a run changes more than the network's memory."""
+        return self._input_shape is None or any(
+            getattr(layer, "stateful", False) for layer in self._layers
+        )
 
     # ---- what it looks like -----------------------------------------------------------
 
@@ -517,6 +530,7 @@ class Sequential:
         return self._optimizer
 
     @optimizer.setter
+    @changing
     def optimizer(self, value):
         self._optimizer = optimizers.get(value, "Sequential", "optimizer")
         self._network = self._slots = None
@@ -537,9 +551,11 @@ class Sequential:
         return self._loss
 
     @loss.setter
+    @changing
     def loss(self, value):
         self._loss = losses.get(value, "Sequential", "loss")
 
+    @changing
     def compile(self, optimizer="rmsprop", loss="mse", metrics=None):
         """Says how to train: from then on the optimizer begins anew.
 
@@ -586,7 +602,7 @@ class Sequential:
         self._need_compiled("metrics_names")
         return ["loss"] + [metric.name for metric in self._metrics]
 
-    @_alone
+    @changing
     def fit(self, x, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None,
             validation_split=0.0, validation_data=None, shuffle=True, sample_weight=None,
             initial_epoch=0, steps_per_epoch=None):
@@ -680,6 +696,7 @@ class Sequential:
                 start = time.perf_counter()
                 measures = batches.Measures(self)
                 for samples, y, weights, order, size in source.epoch(self):
+                    self._check_version("fit", version)     # an iterable may use the model
                     self._run(samples, y, weights, order, size, title, bar, measures,
                               training=True, hooks=hooks if hooks.train_batches else None)
                     if self.stop_training:
@@ -700,7 +717,7 @@ class Sequential:
         hooks.call("on_train_end", logs)
         return history
 
-    @_alone
+    @running
     def evaluate(self, x, y, batch_size=None, verbose="auto", return_dict=False, *,
                  sample_weight=None, callbacks=None):
         """The loss and the metrics on data.
@@ -728,7 +745,7 @@ class Sequential:
         return self._evaluate("evaluate", x, y, batch_size, verbose, return_dict,
                               sample_weight, callbacks)
 
-    @_alone
+    @running
     def predict(self, x, batch_size=None, verbose="auto", *, callbacks=None):
         """The model's outputs.
 
@@ -751,7 +768,7 @@ class Sequential:
         """
         return self._predict("predict", x, batch_size, verbose, callbacks)
 
-    @_alone
+    @running
     def predict_on_batch(self, x):
         """The outputs for x as one batch.
 
@@ -771,7 +788,7 @@ class Sequential:
         """
         return self._predict("predict_on_batch", x, _length("predict_on_batch", x), 0)
 
-    @_alone
+    @changing
     def train_on_batch(self, x, y, sample_weight=None):
         """One step on x and y as one batch.
 
@@ -798,7 +815,7 @@ class Sequential:
                   "train_on_batch", progress.bar(0, "", 1), measures, training=True)
         return _as_list(measures.values())
 
-    @_alone
+    @running
     def test_on_batch(self, x, y):
         """The loss and the metrics of x and y as one batch.
 

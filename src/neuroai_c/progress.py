@@ -1,8 +1,11 @@
 """What a run shows while it lasts."""
 
+import os
 import sys
+import threading
 
 from tqdm import tqdm
+from tqdm.std import TqdmDefaultWriteLock
 
 
 class _Silent:
@@ -25,6 +28,16 @@ class _Silent:
 
 class _Bar(tqdm):
     shown = True
+    monitor_interval = 0                # no thread that stays: `update` looks at the time
+
+
+# tqdm's lock between threads without the one between processes, which a child that is killed
+# would keep, and which some ways to start processes need a process more for.
+_Bar.set_lock(TqdmDefaultWriteLock.th_lock)
+
+if hasattr(os, "register_at_fork"):
+    # A thread that the child does not have may hold the lock.
+    os.register_at_fork(after_in_child=lambda: _Bar.set_lock(threading.RLock()))
 
 
 def bar(verbose, title, batches):
@@ -39,6 +52,7 @@ def bar(verbose, title, batches):
         dynamic_ncols=True,
         # A log is no place for a moving bar: there, a line every few seconds.
         mininterval=0.1 if sys.stdout.isatty() else 5,
+        miniters=1,
     )
 
 

@@ -17,6 +17,11 @@ def named(group, arrays):
     return {f"{group}/{i:04}": array for i, array in enumerate(arrays) if array is not None}
 
 
+def copied(arrays):
+    """Copies, which stay as they are when the model goes on."""
+    return {name: array.copy() for name, array in arrays.items()}
+
+
 def set_arrays(where, group, arrays, found):
     """Copies what `named` made into arrays, all or none of them."""
     wanted = named(group, arrays)
@@ -43,11 +48,11 @@ def _check(where, shapes, found):
 def content(model):
     """(arrays, document) of a model, for files.write."""
     history = model.history
-    arrays = {
+    arrays = copied({
         **named("weights", model._arrays()),
         **named("slots", _slots(model)),
         **named("states", _states(model)),
-    }
+    })
     document = {"model": model.get_config(), "rng": files.rng_state(model._rng)}
     if model._compiled:
         document["compile"] = {

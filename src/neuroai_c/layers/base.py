@@ -8,6 +8,7 @@ import numpy as np
 from .. import checks
 from ..memory import aligned_rows, aligned_zeros
 from ..shown import Shown
+from ..use import Look, Use, changing, reading
 
 
 # Of inputs and of units: more of them have no room in any memory.
@@ -42,6 +43,7 @@ class Layer(Shown):
             raise TypeError(f"{type(self).__name__}: name must be a string, got {name!r}")
         self.name = name
         self.built = False
+        self._use = Use()
 
     # The arguments that can be set anew: weights and shapes do not follow from them.
     _free = ()
@@ -70,6 +72,7 @@ class Layer(Shown):
         """
         return self.get_weights()
 
+    @reading
     def get_weights(self):
         """Copies of the weights, a list of arrays in the order of `weights`.
 
@@ -80,6 +83,7 @@ class Layer(Shown):
         """
         return [weight.copy() for weight in self._arrays()]
 
+    @changing
     def set_weights(self, weights):
         """Replaces the weights, all or none of them.
 
@@ -113,16 +117,28 @@ class Layer(Shown):
         return sum(weight.size for weight in self._arrays())
 
     def __getstate__(self):
-        return self.__dict__
+        state = {**self.__dict__}
+        del state["_use"]
+        return {**state, "_use": Look("a copy", self)}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
+        object.__setattr__(self, "_use", Use())
         for name in self._trained:
             if (array := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _aligned(array))
 
     # The names of the arrays that C trains, in the order of `weights`.
     _trained = ()
+
+    _noun = "layer"
+
+    def _uses(self):
+        return [self._use]
+
+    def _keeps(self):
+        """Whether a call changes the layer."""
+        return not self.built or getattr(self, "stateful", False)
 
     def _raw(self):
         """The arrays that C trains: what _arrays shows may be parts of them."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import activations, checks, initializers, ops
 from ..spikes import Spikes
+from ..use import calling
 from .base import MOST_UNITS, Layer, _as_rows, _drawn
 
 
@@ -54,6 +55,7 @@ class Dense(Layer):
             value = activations.get("identity" if value is None else value, "Dense", name)
         super().__setattr__(name, value)
 
+    @calling
     def __call__(self, x):
         """Runs the layer alone.
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import activations, checks, initializers, ops, regularizers
 from ..spikes import Spikes
+from ..use import calling, changing
 from .base import MOST_UNITS, Layer, _as_rows, _drawn, _need_sequence
 
 
@@ -130,6 +131,7 @@ class SNU(Layer):
             raise ValueError(f"SNU: decay must be from 0 to 1 to be trained, got {value}")
         return values if np.ndim(value) else values[0]
 
+    @calling
     def __call__(self, x, mask=None, initial_state=None):
         """Runs the layer alone.
 
@@ -181,6 +183,7 @@ class SNU(Layer):
             self._state = state
         return (output, *(array.copy() for array in state)) if self.return_state else output
 
+    @changing
     def reset_states(self):
         """Forgets the state of a stateful layer: what comes next starts from zeros.
 

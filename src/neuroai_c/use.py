@@ -1,0 +1,126 @@
+"""Who uses a model or a layer: one thread that changes it, or any number that read it.
+
+Nobody waits.  Who would change what another thread has is refused.  Who reads is refused where
+another thread changes it or has done so meanwhile: what was read may be half old and half new.
+"""
+
+import functools
+import threading
+
+
+class Use:
+    """Which thread has an object, and how often it was changed."""
+
+    def __init__(self):
+        self._lock = threading.RLock()
+        self._changing = None           # the thread that does
+        self._depth = 0                 # of calls that change it, within each other
+        self._changes = 0
+
+    def begin(self, changes):
+        """Takes the object for this thread, which may have it already; False: another has it."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        if changes:                     # the thread first: see `seen`
+            self._changing = threading.get_ident()
+            self._depth += 1
+            self._changes += 1
+        return True
+
+    def end(self, changes):
+        """Gives back what `begin` took."""
+        if changes:
+            self._depth -= 1
+            if self._depth == 0:
+                self._changing = None
+        self._lock.release()
+
+    def seen(self):
+        """None where another thread changes the object; else equal as long as none has begun to."""
+        changes, changing = self._changes, self._changing
+        if changing == threading.get_ident():
+            return "changed by this thread"
+        return changes if changing is None else None
+
+
+class Look:
+    """A look at an object and its parts, of which `check` tells whether they stayed as they were.
+
+    A pickle or a copy has one in the place of the Use, behind all else: there it checks.
+    """
+
+    def __init__(self, where, owner):
+        self._where, self._owner = where, owner
+        self._uses = owner._uses()
+        self._before = [use.seen() for use in self._uses]
+        self.check()
+
+    def check(self):
+        """RuntimeError where another thread has changed something."""
+        if None in self._before or [use.seen() for use in self._uses] != self._before:
+            raise _in_use(self._where, self._owner)
+
+    def __reduce__(self):
+        self.check()
+        return Use, ()
+
+
+def _in_use(where, owner):
+    where = type(owner).__name__ if where == "__call__" else where
+    return RuntimeError(f"{where}: this {owner._noun} is in use by another thread")
+
+
+def changing(method, changes=True):
+    """A method that has the object and its parts for itself, to change them."""
+
+    @functools.wraps(method)
+    def guarded(self, *arguments, **options):
+        taken = []
+        try:
+            for use in self._uses():
+                if not use.begin(changes):
+                    raise _in_use(method.__name__, self)
+                taken.append(use)
+            return method(self, *arguments, **options)
+        finally:
+            for use in taken:
+                use.end(changes)
+
+    return guarded
+
+
+def reading(method):
+    """A method that reads the object and its parts, as others may at the same time."""
+
+    @functools.wraps(method)
+    def guarded(self, *arguments, **options):
+        look = Look(method.__name__, self)
+        result = method(self, *arguments, **options)
+        look.check()
+        return result
+
+    return guarded
+
+
+def running(method):
+    """A model's method that runs it: its memory is for one thread, its weights stay as they are.
+
+    Weights that are yet to be made, and the states of stateful layers, are changed.
+    """
+    return _by_what_it_keeps(method, changing(method, changes=False))
+
+
+def calling(method):
+    """A layer's call, which changes nothing but weights that are yet to be made and its state."""
+    return _by_what_it_keeps(method, reading(method))
+
+
+def _by_what_it_keeps(method, keeping_nothing):
+    keeping = changing(method)
+
+    @functools.wraps(method)
+    def guarded(self, *arguments, **options):
+        guard = keeping if self._keeps() else keeping_nothing
+        return guard(self, *arguments, **options)
+
+    return guarded
