@@ -103,3 +103,15 @@ def test_bad_input(argument, bad):
 
 def test_no_examples_take_no_time():
     assert ai.ops.rate_encode(np.ones((0, 3)), 2**40, 1).shape == (0, 2**40, 3)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_more_numbers_than_are_worked_on_at_once(threads):
+    """Between pieces of some 4 million of a thread's numbers Ctrl-C is looked for."""
+    numbers = data(1001, 9001)
+    before = ai.get_num_threads()
+    ai.set_num_threads(threads)
+    try:
+        assert_encoded(numbers, 1, 0.3)
+    finally:
+        ai.set_num_threads(before)

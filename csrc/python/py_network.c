@@ -436,14 +436,17 @@ static void know(Call *call, char letter, ptrdiff_t value, const char *axis)
 }
 
 /* network_run(network, x, starts, mask, target, output, weights, order, first, batch,
- * optimizer, rates, step, (loss, logits), accuracy, squares, key, sums, seconds)
- * -> (samples done, diverged): the batches of order[first:] */
+ * optimizer, rates, steps, (loss, logits), accuracy, squares, key, sums, seconds)
+ * -> (samples done, diverged): the batches of order[first:].  The steps made before are in
+ * steps[0], and training counts on there: of a call that is interrupted the caller never sees
+ * the result. */
 static PyObject *py_network_run(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Call call = {.function = "network_run"};
     PyObject *capsule, *x, *starts, *mask, *target, *output, *weights, *order, *optimizer, *rates;
-    PyObject *sums, *result = NULL;
+    PyObject *steps, *sums, *result = NULL;
     Py_ssize_t first, batch;
+    double *made;
     const npy_intp *samples;
     unsigned long long key;
     int kind;
@@ -452,9 +455,9 @@ static PyObject *py_network_run(PyObject *Py_UNUSED(module), PyObject *args)
     Holder *holder;
     ptrdiff_t counted = 3;
 
-    if (!PyArg_ParseTuple(args, "OOOOOOOOnnOOd(ip)ppKOd:network_run", &capsule, &x, &starts, &mask,
+    if (!PyArg_ParseTuple(args, "OOOOOOOOnnOOO(ip)ppKOd:network_run", &capsule, &x, &starts, &mask,
                           &target, &output, &weights, &order, &first, &batch, &optimizer, &rates,
-                          &run.step, &kind, &run.loss.logits, &run.accuracy, &run.squares,
+                          &steps, &kind, &run.loss.logits, &run.accuracy, &run.squares,
                           &key, &sums, &run.seconds)) {
         return NULL;
     }
@@ -490,6 +493,7 @@ static PyObject *py_network_run(PyObject *Py_UNUSED(module), PyObject *args)
     know(&call, 'P', last->M, "outputs");
     know(&call, 'Q', loss_targets(run.loss, last->M), "targets");
     know(&call, 'S', counted, "sums");
+    know(&call, 'I', 1, "counters");
     call.size['L' - 'A'].argument = "x";
     call.size['L' - 'A'].axis = "rows";
     if (check_array(&call, &run.mask, mask, "mask", NPY_UINT8, OPTIONAL, "L:rows") ||
@@ -500,6 +504,7 @@ static PyObject *py_network_run(PyObject *Py_UNUSED(module), PyObject *args)
                     "B:samples") ||
         check_array(&call, &samples, order, "order", NPY_INTP, REQUIRED, "R:samples") ||
         check_array(&call, &run.sums, sums, "sums", NPY_DOUBLE, WRITEABLE, "S:entries") ||
+        check_array(&call, &made, steps, "steps", NPY_DOUBLE, WRITEABLE, "I:entries") ||
         (optimizer != Py_None && (!parse_optimizer(optimizer, &o) ||
                                   check_slots(&holder->net, &o) ||
                                   check_array(&call, &run.rates, rates, "rates", NPY_DOUBLE,
@@ -529,9 +534,11 @@ static PyObject *py_network_run(PyObject *Py_UNUSED(module), PyObject *args)
             goto exit;
         }
         holder->net.T = SIZE(&call, 'T');
+        run.step = *made;
         Py_BEGIN_ALLOW_THREADS
         network_run(&holder->net, &run, team_size());
         Py_END_ALLOW_THREADS
+        *made = run.optimizer ? run.step : *made;
     }
     result = Py_BuildValue("ni", run.done, run.diverged);
 exit:

@@ -7,11 +7,15 @@
 /* what is done before step 0 and after step T - 1 */
 enum { COUNT = -2, START = -1 };
 
-/* Of every part: its samples, its generator, which draws all numbers on its own, and where its
- * bits begin in a row of words. */
+/* Numbers of a part that are worked on before signals are asked for, where a phase can be cut:
+ * some 20 ms.  A time step is one piece: it takes less a number. */
+enum { PIECE = 1 << 22 };
+
+/* Of every part: its samples, its generator, which draws all numbers on its own, where its
+ * bits begin in a row of words, its events and those written. */
 typedef struct {
     MersenneTwister mt;
-    ptrdiff_t begin, end, word, left;
+    ptrdiff_t begin, end, word, left, written;
 } RatePart;
 
 typedef struct {
@@ -25,18 +29,43 @@ typedef struct {
     const double *data;
     double most;
     ptrdiff_t t, samples, T, N;
+    ptrdiff_t piece, pieces;            /* of COUNT, START and the events */
 } RateJob;
+
+static ptrdiff_t cut(ptrdiff_t size, ptrdiff_t piece, ptrdiff_t pieces)
+{
+    return size / pieces * piece + size % pieces * piece / pieces;
+}
+
+/* the events of this piece of the part's words; other parts have `before` */
+static void rate_write(const RateJob *job, RatePart *part, ptrdiff_t before)
+{
+    const ptrdiff_t T = job->T, candidates = job->first[part->end] - job->first[part->begin];
+    const ptrdiff_t words = (candidates + 63) / 64;
+    const ptrdiff_t w = cut(words, job->piece, job->pieces);
+    const ptrdiff_t end = cut(words, job->piece + 1, job->pieces);
+    const uint64_t *bits = job->bits + part->word, *any = bits + T * job->apart;
+
+    rate_events(job->events + (before + part->written) * (1 + spikes_words(T)),
+                job->index + job->first[part->begin] + 64 * w, any + w, bits + w, job->apart,
+                (64 * end < candidates ? 64 * end : candidates) - 64 * w, T);
+    for (ptrdiff_t i = w; i < end; i++) {
+        part->written += __builtin_popcountll(any[i]);
+    }
+}
 
 static void rate_part(const RateJob *job, RatePart *part)
 {
     const ptrdiff_t t = job->t, begin = part->begin, end = part->end, T = job->T;
     uint64_t *bits = job->bits ? job->bits + part->word : NULL;
     uint64_t *any = job->bits ? bits + T * job->apart : NULL;
+    const ptrdiff_t from = begin + cut(end - begin, job->piece, job->pieces);
+    const ptrdiff_t to = begin + cut(end - begin, job->piece + 1, job->pieces);
 
     if (t == COUNT) {
-        rate_count(job->count, job->data, job->most, begin, end, T, job->N);
+        rate_count(job->count, job->data, job->most, from, to, T, job->N);
     } else if (t == START) {
-        rate_start(job->index, job->threshold, job->data, job->most, job->first, begin, end, T,
+        rate_start(job->index, job->threshold, job->data, job->most, job->first, from, to, T,
                    job->N);
     } else if (t < T) {
         rate_step(bits + t * job->apart, job->index, job->threshold, &part->mt, job->data,
@@ -49,8 +78,7 @@ static void rate_part(const RateJob *job, RatePart *part)
         for (const RatePart *other = job->part; other < part; other++) {
             before += other->left;
         }
-        rate_events(job->events + before * (1 + spikes_words(T)), job->index + job->first[begin],
-                    any, bits, job->apart, job->first[end] - job->first[begin], T);
+        rate_write(job, part, before);
     }
 }
 
@@ -63,15 +91,20 @@ static void rate_rank(void *argument, Team *Py_UNUSED(team), int rank, int ranks
     }
 }
 
-/* the steps from begin to end; -1 with an exception set, of a signal */
+/* the phases from begin to end; -1 with an exception set, of a signal */
 static int rate_run(RateJob *job, ptrdiff_t begin, ptrdiff_t end)
 {
     for (job->t = begin; job->samples > 0 && job->t < end; job->t++) {
-        Py_BEGIN_ALLOW_THREADS
-        team_run(rate_rank, job, job->parts);
-        Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals()) {
-            return -1;
+        const int whole = job->t >= 0 && job->t <= job->T;
+
+        job->pieces = whole ? 1 : job->samples / job->parts * job->N / PIECE + 1;
+        for (job->piece = 0; job->piece < job->pieces; job->piece++) {
+            Py_BEGIN_ALLOW_THREADS
+            team_run(rate_rank, job, job->parts);
+            Py_END_ALLOW_THREADS
+            if (PyErr_CheckSignals()) {
+                return -1;
+            }
         }
     }
     return 0;

@@ -2,6 +2,8 @@
 
 import numbers
 
+from . import memory
+
 
 class History:
     """What fit measured.
@@ -34,13 +36,14 @@ class History:
         return f"<History of {count} {'epoch' if count == 1 else 'epochs'}{measures}>"
 
     def _append(self, epoch, values, seconds):
-        self.epoch.append(epoch)
-        self.seconds.append(seconds)
         self._logged = set()
-        self._complete(values)
+        self._add(values, [self.epoch, self.seconds], [epoch, seconds])
 
     def _complete(self, values):
         """Adds the values of the last epoch that are not there yet."""
+        self._add(values, [], [])
+
+    def _add(self, values, lists, items):
         for name, value in values.items():
             if name not in self._logged:
                 if not (isinstance(name, str) and isinstance(value, numbers.Real)):
@@ -48,5 +51,7 @@ class History:
                         "fit: logs must have numbers by name, also what a callback adds, "
                         f"got {value!r} as {name!r}"
                     )
-                self.history.setdefault(name, []).append(float(value))
+                lists.append(self.history.setdefault(name, []))
+                items.append(float(value))
+        memory.at_once(list.append, lists, items)
         self._logged |= values.keys()

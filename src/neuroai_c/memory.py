@@ -1,4 +1,8 @@
-"""Arrays laid out as the kernels like them."""
+"""Arrays laid out as the kernels like them, and changed together."""
+
+import collections
+import itertools
+import operator
 
 import numpy as np
 
@@ -24,3 +28,16 @@ def aligned_rows(rows, columns, dtype):
     if lines and lines % 32 == 0:
         lines += 1
     return aligned_zeros((rows, lines * line), dtype)
+
+
+def copy_all(arrays, values):
+    """Copies values into arrays of their shapes, all or, if Ctrl-C comes first, none."""
+    at_once(operator.setitem, arrays, itertools.repeat(...), values)
+
+
+def at_once(function, *arguments):
+    """Calls a function of C for each of the arguments.
+
+    They are one call for Python, which has time for signals between calls only.
+    """
+    collections.deque(map(function, *arguments), maxlen=0)

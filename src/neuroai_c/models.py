@@ -23,8 +23,12 @@ from .history import History
 from .serialization import deserialize, serialize
 from .use import Look, Use, changing, reading, running
 
-# The longest that C works before Python looks for Ctrl-C and moves the progress bar.
-_SECONDS = 0.05
+# How long C works before, at the end of a batch, Python looks for Ctrl-C and moves the progress
+# bar: with a batch of 50 ms that makes 80.
+_SECONDS = 0.03
+
+# Each is compared with all before it: a file of hundreds of thousands would take minutes.
+_MOST_LAYERS = 1000
 
 
 class Sequential:
@@ -113,7 +117,8 @@ class Sequential:
 
         Raises:
             TypeError: not a layer of neuroai_c.
-            ValueError: a layer that does not fit behind the last, or is in the model already.
+            ValueError: a layer that does not fit behind the last, or is in the model already;
+                more than 1000 layers.
 
         Example:
             >>> model = Sequential()
@@ -131,6 +136,8 @@ class Sequential:
             return
         if layer in self._layers:
             raise ValueError(f"add: {layer!r} is in the model already")
+        if len(self._layers) >= _MOST_LAYERS:
+            raise ValueError(f"add: a model has at most {_MOST_LAYERS} layers")
         if isinstance(layer, layers.GlobalAveragePooling1D):
             if not any(isinstance(other, (layers.SNU, layers.Dense)) for other in self._layers):
                 raise ValueError(f"add: {layer!r} needs a layer before it, one with weights")
@@ -963,10 +970,15 @@ class Sequential:
                 yield layer, inputs
             inputs = getattr(layer, "units", inputs)
 
+    @property
+    def _steps_made(self):
+        """Of training.  C counts them, as no result tells of a call that Ctrl-C interrupts."""
+        return int(self._steps[0])
+
     def _make_slots(self):
         """What the optimizer keeps of every array that C trains; it begins anew."""
         optimizer = self.optimizer if self._compiled else None
-        self._steps_made = 0
+        self._steps = np.zeros(1)
         self._slots = [
             tuple(None if optimizer is None or array is None else optimizer._slots(array)
                   for array in layer._raw())
@@ -992,8 +1004,10 @@ class Sequential:
             layer._core_spec(layer in counted, slots, inputs)
             for (layer, inputs), slots in zip(self._core_layers(), self._slots)
         )
-        self._network = ops._KERNELS[self.dtype].network_new(specs)
+        network = ops._KERNELS[self.dtype].network_new(specs)
+        self._network = None            # until what it is told by is there, whatever interrupts
         self._states, self._settings = states, settings
+        self._network = network
 
     def _run(self, samples, y, weights, order, batch_size, title, bar, measures, *,
              training=False, output=None, hooks=None):
@@ -1027,7 +1041,7 @@ class Sequential:
             count, diverged = run(
                 self._network, samples.x, samples.starts, samples.mask, y, output, weights,
                 order[:end], done, batch_size, self.optimizer._spec() if training else None,
-                rates if rates is None or hooks else rates[batches_done:], self._steps_made,
+                rates if rates is None or hooks else rates[batches_done:], self._steps,
                 self.loss._spec() if y is not None else (0, False), measures.accuracy,
                 measures.squares, key, measures.sums, _SECONDS,
             )
@@ -1036,7 +1050,6 @@ class Sequential:
             batches_done += new
             measures.samples += count
             measures.batches += new
-            self._steps_made += new if training else 0
             if y is not None and measures.samples and (bar.shown or hooks):
                 values = measures.values()
                 bar.set_postfix_str(progress.text(values), refresh=False)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import checks, files
+from . import checks, files, memory
 from .history import History
 from .layers import InputLayer
 from .serialization import deserialize, serialize
@@ -29,20 +29,24 @@ def set_arrays(where, group, arrays, found):
     for name, array in wanted.items():
         if found[name].dtype != array.dtype:
             raise ValueError(f"{where}: {name} must be {array.dtype}, got {found[name].dtype}")
-    for name, array in wanted.items():
-        array[...] = found[name]
+    memory.copy_all(wanted.values(), [found[name] for name in wanted])
 
 
 def _check(where, shapes, found):
     """ValueError where the arrays that were found have other names or shapes."""
     if set(shapes) != set(found):
-        raise ValueError(
+        raise ValueError(_short(
             f"{where}: arrays must be {', '.join(sorted(shapes)) or 'none'}, "
             f"got {', '.join(sorted(found)) or 'none'}"
-        )
+        ))
     for name, shape in shapes.items():
         if found[name].shape != shape:
             raise ValueError(f"{where}: {name} must have shape {shape}, got {found[name].shape}")
+
+
+def _short(message):
+    """A message without the megabytes that a file can have put into it."""
+    return message if len(message) <= 1000 else f"{message[:1000]}..."
 
 
 def content(model):
@@ -116,9 +120,10 @@ def load_model(path):
     try:
         return _model_of(where, arrays, document)
     except (KeyError, AttributeError, MemoryError) as error:
-        raise ValueError(f"{where} is no model of this version: {error!r}") from error
+        reason = f"{where} is no model of this version: {error!r}"
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {str(error).removeprefix(f'{where}: ')}") from error
+        reason = f"{where}: {str(error).removeprefix(f'{where}: ')}"
+    raise ValueError(_short(reason))        # not from the error, which may be long too
 
 
 def _model_of(where, arrays, document):
@@ -170,7 +175,7 @@ def _compile(where, model, saved, steps, slots):
     if steps is not None:
         model._make_slots()
         set_arrays(where, "slots", _slots(model), slots)
-        model._steps_made = checks.integer(where, "steps", steps, 0, 2**53)
+        model._steps[0] = checks.integer(where, "steps", steps, 0, 2**53)
     elif slots:
         raise ValueError(f"{where}: there are slots of an optimizer that made no step")
 

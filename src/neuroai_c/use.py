@@ -6,41 +6,49 @@ another thread changes it or has done so meanwhile: what was read may be half ol
 
 import functools
 import threading
+import weakref
+
+
+class _Call:
+    """A call that has an object.
+
+    A Use knows it by a weak reference, and the call keeps it in a list that it empties in the
+    end: a step that Ctrl-C cannot come between, as it can with locks.
+    """
+
+    __slots__ = ("thread", "changes", "__weakref__")
+
+    def __init__(self, changes):
+        self.thread = threading.get_ident()
+        self.changes = changes
 
 
 class Use:
     """Which thread has an object, and how often it was changed."""
 
     def __init__(self):
-        self._lock = threading.RLock()
-        self._changing = None           # the thread that does
-        self._depth = 0                 # of calls that change it, within each other
+        self._calls = []                # weak references, in the order in which they came
         self._changes = 0
 
-    def begin(self, changes):
-        """Takes the object for this thread, which may have it already; False: another has it."""
-        if not self._lock.acquire(blocking=False):
+    def _first(self):
+        return next((call for call in [known() for known in [*self._calls]] if call), None)
+
+    def take(self, call):
+        """Whether the object is the call's, from now on: no other thread has it."""
+        self._calls.append(weakref.ref(call[0], self._calls.remove))
+        if self._first().thread != call[0].thread:
             return False
-        if changes:                     # the thread first: see `seen`
-            self._changing = threading.get_ident()
-            self._depth += 1
+        if call[0].changes:             # the call first: see `seen`
+            self._first().changes = True
             self._changes += 1
         return True
 
-    def end(self, changes):
-        """Gives back what `begin` took."""
-        if changes:
-            self._depth -= 1
-            if self._depth == 0:
-                self._changing = None
-        self._lock.release()
-
     def seen(self):
         """None where another thread changes the object; else equal as long as none has begun to."""
-        changes, changing = self._changes, self._changing
-        if changing == threading.get_ident():
-            return "changed by this thread"
-        return changes if changing is None else None
+        changes, first = self._changes, self._first()
+        if first is None or not first.changes:
+            return changes
+        return "changed by this thread" if first.thread == threading.get_ident() else None
 
 
 class Look:
@@ -75,16 +83,13 @@ def changing(method, changes=True):
 
     @functools.wraps(method)
     def guarded(self, *arguments, **options):
-        taken = []
+        call = [_Call(changes)]         # the only reference
         try:
-            for use in self._uses():
-                if not use.begin(changes):
-                    raise _in_use(method.__name__, self)
-                taken.append(use)
+            if not all([use.take(call) for use in self._uses()]):
+                raise _in_use(method.__name__, self)
             return method(self, *arguments, **options)
         finally:
-            for use in taken:
-                use.end(changes)
+            del call[:]
 
     return guarded
 

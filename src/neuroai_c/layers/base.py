@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 
 from .. import checks
-from ..memory import aligned_rows, aligned_zeros
+from ..memory import aligned_rows, aligned_zeros, copy_all
 from ..shown import Shown
 from ..use import Look, Use, changing, reading
 
@@ -200,8 +200,7 @@ def _set_arrays(where, layers, weights):
             (converted[-1] >= 0) & (converted[-1] <= 1)
         ).all():
             raise ValueError(f"{where}: weights[{i}], a decay, must be from 0 to 1")
-    for array, weight in zip(arrays, converted):
-        array[...] = weight
+    copy_all(arrays, converted)
 
 
 def _drawn(where, name, initializer, shape, rng, dtype):

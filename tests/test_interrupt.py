@@ -1,0 +1,316 @@
+"""Ctrl-C: whenever it comes, the model is one of whole batches, and goes on as such a one does."""
+
+import copy
+import operator
+import os
+import signal
+import sys
+import threading
+
+import neuroai_c as ai
+import numpy as np
+import pytest
+from neuroai_c import files, models, saving
+from tolerances import assert_same_bits
+
+# Python itself loses what comes between `open` and `with`, or at the end of a generator.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+layers = ai.layers
+PACKAGE = os.path.dirname(ai.__file__)
+SAMPLES, BATCH, EPOCHS = 10, 3, 3
+BATCHES = -(-SAMPLES // BATCH)
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return (rng.random((SAMPLES, 4, 5)) < 0.5).astype(np.uint8), rng.random((SAMPLES, 2))
+
+
+def new_model(dropout=0.3):
+    model = ai.Sequential([
+        layers.InputLayer([None, 5]), layers.SNU(6, g="leaky_rel", return_sequences=True, recurrent=True),
+        layers.Dropout(dropout), layers.SNU(2, g="leaky_rel", return_sequences=True),
+        layers.GlobalAveragePooling1D()], seed=0)
+    model.compile(ai.optimizers.Adam(ai.optimizers.schedules.ExponentialDecay(0.1, 2, 0.9)), metrics=["mse"])
+    return model
+
+
+def train(model, **options):
+    model.fit(*data(), batch_size=BATCH, epochs=EPOCHS, verbose=0, **options)
+
+
+def state(model):
+    """All that training goes on from, but the generator; and its generator."""
+    arrays, document = saving.content(model)
+    steps = document.get("steps") or 0
+    groups = ("weights", "slots") if steps else ("weights",)        # slots of no step are zeros, or not there
+    kept = {name: array.tobytes() for name, array in arrays.items() if name.split("/")[0] in groups}
+    return (kept, steps), document["rng"]
+
+
+class Stopped(ai.callbacks.Callback):
+    """Ends training after so many batches of all."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        self.model.stop_training = self.left <= 0
+
+
+@pytest.fixture(scope="module")
+def stopped():
+    """The states of models that were stopped after 0, 1, ... batches."""
+    models = [new_model() for _ in range(1 + EPOCHS * BATCHES)]
+    for batches, model in enumerate(models):
+        if batches:
+            train(model, callbacks=[Stopped(batches)])
+    return [state(model) for model in models]
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt at the n-th place where Python may: a call begins or comes back."""
+
+    def __init__(self, place):
+        self.left = place
+
+    def __enter__(self):
+        sys.setprofile(self)
+        return self
+
+    def __exit__(self, kind, *_):
+        sys.setprofile(None)
+        return kind is KeyboardInterrupt
+
+    def __call__(self, frame, event, argument):
+        if frame.f_code.co_filename.startswith(PACKAGE) and event in ("call", "c_return"):
+            self.left -= 1
+            if self.left == 0:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+
+def everywhere(prepare, call, check, most=20_000):
+    """Calls anew until no place is left; returns how many there were."""
+    for place in range(1, most):
+        subject = prepare()
+        with Interrupt(place) as interrupt:
+            call(subject)
+        if interrupt.left > 0:
+            return place - 1
+        check(subject)
+    raise AssertionError(f"more than {most} places")
+
+
+def is_free(model):
+    """No method of another thread would be refused."""
+    return all(use._first() is None for use in model._uses())
+
+
+@pytest.fixture
+def each_batch_alone(monkeypatch):
+    monkeypatch.setattr(models, "_SECONDS", 0)
+
+
+def test_fit_interrupted_everywhere(stopped, each_batch_alone, tmp_path):
+    fresh = new_model()
+    seen = set()
+
+    def check(model):
+        found, rng = state(model)
+        batches = found[1]
+        wanted, wanted_rng = stopped[batches]
+        assert found == wanted and is_free(model)
+        if batches % BATCHES:               # else it may have drawn for the next epoch
+            assert rng == wanted_rng
+        history = model.history
+        epochs = len(history.epoch) if history else 0
+        assert batches // BATCHES - 1 <= epochs <= batches // BATCHES
+        assert not epochs or {len(row) for row in (history.seconds, *history.history.values())} == {epochs}
+        seen.add(batches)
+
+    places = everywhere(lambda: copy.deepcopy(fresh), train, check)
+    assert places > 500 and seen == set(range(1 + EPOCHS * BATCHES))
+
+
+def test_training_goes_on_after_an_interrupt(stopped, each_batch_alone):
+    fresh = new_model()
+    twins = {}
+
+    def check(model):
+        batches = state(model)[0][1]
+        if batches not in twins:
+            twins[batches] = new_model()
+            if batches:
+                train(twins[batches], callbacks=[Stopped(batches)])
+            twins[batches]._rng = np.random.default_rng(1)
+            train(twins[batches])
+        model._rng = np.random.default_rng(1)
+        train(model)
+        assert state(model) == state(twins[batches])
+
+    # A prime step: other places in every epoch.
+    for place in range(1, 1500, 37):
+        model = copy.deepcopy(fresh)
+        with Interrupt(place):
+            train(model)
+        check(model)
+    assert len(twins) > 5
+
+
+def test_train_on_batch_interrupted_everywhere():
+    x, y = data()
+    fresh, once, twice = new_model(), new_model(), new_model()
+    fresh.train_on_batch(x, y)
+    for model, steps in ((once, 1), (twice, 2)):
+        for _ in range(steps):
+            model.train_on_batch(x, y)
+    seen = set()
+
+    def check(model):
+        found, _ = state(model)
+        assert found == state({1: once, 2: twice}[found[1]])[0] and is_free(model)
+        seen.add(found[1])
+
+    assert everywhere(lambda: copy.deepcopy(fresh), lambda model: model.train_on_batch(x, y), check) > 50
+    assert seen == {1, 2}
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict", "test_on_batch", "predict_on_batch"])
+def test_what_does_not_train_changes_nothing(name, each_batch_alone):
+    x, y = data()
+    fresh = new_model()
+    fresh.fit(x, y, verbose=0)
+    before, wanted = state(fresh), fresh.predict(x, verbose=0)
+    arguments = (x, y) if name in ("evaluate", "test_on_batch") else (x,)
+    options = {} if "on_batch" in name else {"verbose": 0, "batch_size": BATCH}
+
+    def check(model):
+        assert state(model) == before and is_free(model)
+        assert_same_bits(model.predict(x, verbose=0), wanted)
+
+    assert everywhere(lambda: copy.deepcopy(fresh), lambda model: getattr(model, name)(*arguments, **options),
+                      check) > 50
+
+
+@pytest.mark.parametrize("name", ["save", "save_weights"])
+def test_a_save_interrupted_everywhere(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(files.os, "fsync", operator.index)          # another function of C, which takes no time
+    path = tmp_path / "file"
+    old, new = new_model(), new_model()
+    new.set_weights([weight + 1 for weight in new.get_weights()])
+    getattr(old, name)(path)
+    before = path.read_bytes()
+    getattr(new, name)(path)
+    allowed = {before, path.read_bytes()}
+    path.write_bytes(before)
+
+    def check(_):
+        assert path.read_bytes() in allowed
+        assert os.listdir(tmp_path) == ["file"]
+        path.write_bytes(before)
+
+    assert everywhere(lambda: None, lambda _: getattr(new, name)(path), check) > 50
+
+
+@pytest.mark.parametrize("name", ["set_weights", "load_weights", "layer.set_weights"])
+def test_all_weights_or_none(name, tmp_path):
+    fresh = new_model()
+    weights = [weight + 1 for weight in fresh.get_weights()]
+    before, after = state(fresh)[0], None
+
+    def call(model):
+        if name == "layer.set_weights":
+            model.layers[0].set_weights(weights[:3])
+        elif name == "set_weights":
+            model.set_weights(weights)
+        else:
+            model.load_weights(tmp_path / "weights")
+
+    other = copy.deepcopy(fresh)
+    other.set_weights(weights)
+    other.save_weights(tmp_path / "weights")
+    other = copy.deepcopy(fresh)
+    call(other)
+    after = state(other)[0]
+    assert everywhere(lambda: copy.deepcopy(fresh), call, lambda model: allowed(state(model)[0], before, after)) > 5
+
+
+def allowed(found, *states):
+    assert found in states
+
+
+# ---- signals -----------------------------------------------------------------
+
+
+@pytest.fixture
+def alarm(monkeypatch):
+    """A function that has KeyboardInterrupt raised after so many seconds, as Ctrl-C does."""
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    before = signal.signal(signal.SIGALRM, interrupt)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("seed", range(8))
+def test_signals(seed, threads, alarm):
+    before = ai.get_num_threads()
+    ai.set_num_threads(threads)
+    x, y = data()
+    model, twin = new_model(dropout=0.0), new_model(dropout=0.0)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            alarm(0.001 + 0.003 * seed)
+            model.fit(x, y, batch_size=BATCH, epochs=10**9, verbose=0, shuffle=False)
+        epochs, rest = divmod(state(model)[0][1], BATCHES)
+        twin.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=0, shuffle=False)
+        if rest:
+            twin.fit(x, y, batch_size=BATCH, verbose=0, shuffle=False, steps_per_epoch=rest)
+        assert state(model)[0] == state(twin)[0]
+    finally:
+        ai.set_num_threads(before)
+
+
+def test_ctrl_c_in_a_callback(stopped):
+    class Pressed(ai.callbacks.Callback):
+        batches = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.batches += 1
+            if self.batches == 6:
+                signal.raise_signal(signal.SIGINT)
+
+    model = new_model()
+    with pytest.raises(KeyboardInterrupt):
+        train(model, callbacks=[Pressed()])
+    assert state(model) == stopped[6]
+
+
+def test_another_thread_may_use_the_model_after_an_interrupt():
+    model = new_model()
+    with pytest.raises(KeyboardInterrupt):
+        train(model, callbacks=[Raising()])
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(model.predict(data()[0], verbose=0)))
+    thread.start()
+    thread.join()
+    assert len(seen) == 1
+
+
+class Raising(ai.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        raise KeyboardInterrupt
+
+
+def test_transform_rate_ends_at_a_signal(alarm):
+    pixels = np.full((40_000, 100), 0.5)
+    wanted = np.asarray(ai.utils.transform_rate(pixels[:3], 5, 3))
+    with pytest.raises(KeyboardInterrupt):
+        alarm(0.02)
+        ai.utils.transform_rate(pixels, 2_000, 1_000)
+    assert_same_bits(np.asarray(ai.utils.transform_rate(pixels[:3], 5, 3)), wanted)
