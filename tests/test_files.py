@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import gzip
 import json
 import os
 import random
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from damaged import HOSTILE, entry_of, joined, mutated, split, split_or_none
 from neuroai_c import files
 
 ARRAYS = {"snu/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "snu/bias": np.zeros(3), "steps": np.array(7)}
@@ -627,58 +627,6 @@ def test_every_length_counts(written):
         is_refused(written)
 
 
-def split(data):
-    """(header, bytes of arrays)"""
-    length = int.from_bytes(data[:8], "little")
-    return json.loads(data[8:8 + length]), data[8 + length:]
-
-
-def joined(header, rest):
-    text = header if isinstance(header, bytes) else json.dumps(header, ensure_ascii=False).encode()
-    return len(text).to_bytes(8, "little") + text + rest
-
-
-NUMBERS = [0, 1, -1, 7, 2.5, True, None, "4", [], {}, 2**31, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**30, 1e300]
-
-
-def mutated(data, rng):
-    """The file with a random damage."""
-    header, rest = split(data)
-    length = len(data) - len(rest) - 8
-    names = [name for name in header if name != "__metadata__"]
-    entry = header[rng.choice(names)]
-    kind = rng.randrange(10)
-    if kind == 0:                           # bytes anywhere
-        changed = bytearray(data)
-        for _ in range(rng.randrange(1, 9)):
-            changed[rng.randrange(len(data))] ^= rng.randrange(1, 256)
-        return bytes(changed)
-    if kind == 1:                           # bytes that are missing, anywhere
-        first, last = sorted(rng.sample(range(len(data)), 2))
-        return data[:first] + data[last:]
-    if kind == 2:                           # bytes too many, anywhere
-        at = rng.randrange(len(data))
-        return data[:at] + rng.randbytes(rng.randrange(1, 20)) + data[at:]
-    if kind == 3:                           # the length of the header
-        other = rng.choice([0, 1, length - 1, length + 1, length + len(rest), 10**8, 10**18, 2**63, 2**64 - 1])
-        return other.to_bytes(8, "little") + data[8:]
-    if kind == 4:
-        entry["data_offsets"][rng.randrange(2)] += rng.choice([-8, -1, 1, 4, 8, 2**62])
-    elif kind == 5:
-        entry[rng.choice(["dtype", "shape", "data_offsets"])] = rng.choice(NUMBERS)
-    elif kind == 6:
-        entry["dtype"] = rng.choice(["F16", "BF16", "BOOL", "U16", "F8_E4M3", "C64", "f32", "O", "", "F4"])
-    elif kind == 7:
-        entry["shape"] = rng.choice([[0], [3], [3, 2], [2**62, 4], [-1], [1] * 70, [0, 10**18], NUMBERS])
-    elif kind == 8:                         # two arrays change places
-        one, other = rng.sample(names, 2)
-        header[one]["data_offsets"], header[other]["data_offsets"] = (
-            header[other]["data_offsets"], header[one]["data_offsets"])  # fmt: skip
-    else:
-        return joined(header, rng.sample([rest[::-1], rest[:-8] + rest[:8], bytes(len(rest)), rest * 2], 1)[0])
-    return joined(header, rest)
-
-
 @pytest.mark.parametrize("seed", range(10))
 def test_random_damage(written, seed):
     """30 of them each time."""
@@ -686,85 +634,11 @@ def test_random_damage(written, seed):
     rng = random.Random(seed)
     for i in range(30):
         damaged = mutated(data, rng)
-        with contextlib.suppress(ValueError):
-            if split(damaged) == split(data):           # the same header with other spaces
-                continue
+        if split_or_none(damaged) == split(data):       # the same header with other spaces
+            continue
         path = written.with_name(f"{i}")
         path.write_bytes(damaged)
         is_refused(path)
-
-
-def entry_of(document, arrays=(), kind="model", version="1", checksum=None):
-    """A header with an entry of ours, with the checksum that is right for it if none is given."""
-    arrays = dict(arrays)
-    checksum = checksum or files._checksum(kind, document, arrays)
-    return {"__metadata__": {"neuroai_c": f"{version} {kind} {checksum} {document}"}}
-
-
-WHOLE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
-BOMB = gzip.compress(bytes(10**7))
-HOSTILE = {
-    "nothing": b"",
-    "seven bytes": b"1234567",
-    "no header": bytes(8),
-    "zeros": bytes(10_000),
-    "header of 1e18 bytes": (10**18).to_bytes(8, "little") + b"{}",
-    "header of 2**64 - 1 bytes": b"\xff" * 8 + b"{}",
-    "header of 3 MB": joined(b'{"a":"' + b"x" * 3_000_000 + b'"}', b""),
-    "gzip": BOMB,
-    "gzip behind a header": joined(BOMB, b""),
-    "text": b"to be or not to be, that is the question",
-    "zip": b"PK\x03\x04" + bytes(1000),
-    "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(1000),
-    "pickle": b"\x80\x04\x95" + bytes(1000),
-    "no text": joined(b"\xff\xfe{}", b""),
-    "no JSON": joined(b"{,}", b""),
-    "a list": joined(b"[]", b""),
-    "null": joined(b"null", b""),
-    "deep lists": joined(b"[" * 2_000_000, b""),
-    "deep dicts": joined(b'{"a":' * 400_000, b""),
-    "deep in an entry": joined(b'{"__metadata__":' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}", b""),
-    "long integer": joined(b'{"a":' + b"9" * 2_000_000 + b"}", b""),
-    "many lists": joined(b"[" + b"[0]," * 500_000 + b"0]", b""),
-    "many dicts": joined(b"[" + b'{"a":0},' * 250_000 + b"0]", b""),
-    "many keys": joined(b"{" + b",".join(b'"%d":0' % i for i in range(200_000)) + b"}", b""),
-    "key twice": joined(b'{"a":1,"a":1}', b""),
-    "array twice": joined(
-        json.dumps(entry_of("{}")).encode()[:-1] + 2 * b',"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
-        + b"}", bytes(4)),
-    "metadata twice": joined(
-        json.dumps(entry_of("{}")).encode()[:-1] + b"," + json.dumps(entry_of("{}")).encode()[1:], b""),
-    "of another program": safetensors.numpy.save({"a": np.ones(3)}, {"format": "pt"}),
-    "of another program, no metadata": safetensors.numpy.save({"a": np.ones(3)}),
-    "metadata no dict": joined({"__metadata__": ["neuroai_c"]}, b""),
-    "entry no text": joined({"__metadata__": {"neuroai_c": 1}}, b""),
-    "entry empty": joined({"__metadata__": {"neuroai_c": ""}}, b""),
-    "entry too short": joined({"__metadata__": {"neuroai_c": "1 model"}}, b""),
-    "entry without a document": joined({"__metadata__": {"neuroai_c": f"1 model {'0' * 64}"}}, b""),
-    "newer": joined(entry_of("{}", version="2"), b""),
-    "much newer": joined(entry_of("{}", version="9" * 5000), b""),
-    "version in other digits": joined(entry_of("{}", version="\u0661"), b""),
-    "unknown kind": joined(entry_of("{}", kind="optimizer"), b""),
-    "wrong checksum": joined(entry_of("{}", checksum="0" * 64), b""),
-    "array that is no dict": joined({**entry_of("{}"), "a": [1, 2]}, bytes(4)),
-    "array without offsets": joined({**entry_of("{}"), "a": {"dtype": "F32", "shape": [1]}}, bytes(4)),
-    "overlap": joined({**entry_of("{}"), "a": WHOLE, "b": WHOLE}, bytes(4)),
-    "gap": joined({**entry_of("{}"), "a": {**WHOLE, "data_offsets": [4, 8]}}, bytes(8)),
-    "offsets backwards": joined({**entry_of("{}"), "a": {**WHOLE, "data_offsets": [4, 0]}}, bytes(0)),
-    "offsets negative": joined({**entry_of("{}"), "a": {**WHOLE, "data_offsets": [-4, 0]}}, bytes(0)),
-    "shape of 1e18 and 0": joined(
-        {**entry_of("{}"), "a": {"dtype": "F32", "shape": [10**18, 10**18, 0], "data_offsets": [0, 0]}}, b""),
-    "70 axes": joined({**entry_of("{}"), "a": {**WHOLE, "shape": [1] * 70}}, bytes(4)),
-    "bool": joined({**entry_of("{}"), "a": {"dtype": "BOOL", "shape": [1], "data_offsets": [0, 1]}}, b"\x02"),
-    "document no JSON": joined(entry_of("{"), b""),
-    "document no dict": joined(entry_of("[1]"), b""),
-    "document of nothing": joined(entry_of("null"), b""),
-    "document deep": joined(entry_of('{"a":' * 100_000 + "1" + "}" * 100_000), b""),
-    "document with a key twice": joined(entry_of('{"a":1,"a":2}'), b""),
-    "document with a long integer": joined(entry_of(f'{{"a":{"9" * 1_000_000}}}'), b""),
-    "document of many lists": joined(entry_of("[" + "[0]," * 500_000 + "0]"), b""),
-    "document with half a character": joined(b'{"__metadata__":{"neuroai_c":"1 model 0 \\ud800"}}', b""),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", HOSTILE)

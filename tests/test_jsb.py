@@ -11,6 +11,7 @@ import threading
 import types
 from pathlib import Path
 
+import damaged
 import neuroai_c as ai
 import numpy as np
 import pytest
@@ -154,6 +155,20 @@ def test_nothing_at_the_path(tmp_path, path):
 def test_a_folder_with_the_name_of_the_file_is_no_file(tmp_path):
     (tmp_path / NAME).mkdir()
     with pytest.raises(FileNotFoundError, match=SHA256):
+        ai.datasets.JSB(tmp_path)
+
+
+@pytest.mark.parametrize("case", damaged.JSB)
+def test_damaged(tmp_path, case):
+    write(tmp_path / NAME, damaged.JSB[case])
+    with pytest.raises(ValueError, match=f"JSB: .*{NAME}: wanted"):
+        ai.datasets.JSB(tmp_path)
+
+
+def test_a_terabyte(tmp_path):
+    with open(write(tmp_path / NAME), "r+b") as file:
+        file.truncate(10**12)
+    with pytest.raises(ValueError, match="got more than 1048576 bytes"):
         ai.datasets.JSB(tmp_path)
 
 

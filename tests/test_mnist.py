@@ -1,28 +1,20 @@
 """datasets.mnist: the same arrays from every layout; every damage is an error that names it."""
 
 import gzip
-import io
 import re
 import shutil
-import struct
 import tracemalloc
 import zipfile
 from hashlib import sha256
 from itertools import combinations
-from pathlib import Path
 
+import damaged
 import numpy as np
 import pytest
+from damaged import NAMES, PACKAGE, copy_gz, gz, write_idx
 
 import neuroai_c as ai
 
-PACKAGE = Path(ai.datasets.mnist.__file__).parent
-NAMES = [
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-]
 KEYS = ["x_train", "y_train", "x_test", "y_test"]
 SUBFOLDERS = ["", "mnist", "raw", "MNIST/raw"]
 
@@ -30,30 +22,6 @@ SUBFOLDERS = ["", "mnist", "raw", "MNIST/raw"]
 def load(path=None):
     train, test = ai.datasets.mnist.load_data(path)
     return [*train, *test]
-
-
-def gz(name):
-    return PACKAGE / f"{name}.gz"
-
-
-def copy_gz(folder, leave_out=()):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in NAMES:
-        if name not in leave_out:
-            shutil.copy(gz(name), folder)
-    return folder
-
-
-def write_idx(folder, name, data, layout):
-    """One file, plain or gzipped, in a folder whose other files are whole."""
-    copy_gz(folder, leave_out=[name])
-    if layout == "plain":
-        file = folder / name
-        file.write_bytes(data)
-    else:
-        file = folder / f"{name}.gz"
-        file.write_bytes(gzip.compress(data, compresslevel=0))
-    return file
 
 
 @pytest.fixture(autouse=True)
@@ -251,61 +219,21 @@ def test_one_bit_changed(tmp_path, idx, name, layout):
 
 
 @pytest.mark.parametrize("layout", ["plain", "gz"])
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        (lambda data: data[:-1], "wanted 47040016 bytes, uncompressed, got 47040015"),
-        (lambda data: data + b"\0", "wanted 47040016 bytes, uncompressed, got more"),
-        (lambda data: b"", "wanted 47040016 bytes, uncompressed, got 0"),
-        (
-            lambda data: struct.pack(">4I", 0x0D03, 60000, 28, 28) + data[16:],
-            r"\(2051, 60000, 28, 28\), got \(3331, 60000, 28, 28\)",
-        ),
-        (
-            lambda data: struct.pack(">4I", 0x0803, 28, 28, 60000) + data[16:],
-            r"got \(2051, 28, 28, 60000\)",
-        ),
-    ],
-    ids=["short", "long", "empty", "type", "sizes"],
-)
-def test_length_and_header(tmp_path, idx, layout, change, message):
+@pytest.mark.parametrize("case", damaged.IDX)
+def test_length_and_header(tmp_path, idx, layout, case):
+    change, message = damaged.IDX[case]
     file = write_idx(tmp_path, NAMES[0], change(idx[NAMES[0]]), layout)
     with pytest.raises(ValueError, match=message) as caught:
         load(tmp_path)
     assert str(file) in str(caught.value)
 
 
-def test_train_and_test_swapped(tmp_path, idx):
-    write_idx(tmp_path, NAMES[0], idx[NAMES[2]], "gz")
-    with pytest.raises(ValueError, match="wanted 47040016 bytes, uncompressed, got 7840016"):
-        load(tmp_path)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_truncated_gzip(tmp_path, name):
-    data = copy_gz(tmp_path).joinpath(f"{name}.gz").read_bytes()
-    (tmp_path / f"{name}.gz").write_bytes(data[: len(data) // 2])
-    with pytest.raises(ValueError, match=rf"{name}\.gz: wanted a whole gzip file, got"):
-        load(tmp_path)
-
-
-@pytest.mark.parametrize("damage", ["no gzip", "block", "body", "checksum", "trailing"])
-def test_bad_gzip(tmp_path, idx, damage):
+@pytest.mark.parametrize("case", damaged.GZIP)
+def test_bad_gzip(tmp_path, case):
+    change, message = damaged.GZIP[case]
     file = copy_gz(tmp_path) / f"{NAMES[0]}.gz"
-    data = bytearray(file.read_bytes())
-    if damage == "no gzip":
-        data = idx[NAMES[0]]
-    elif damage == "block":
-        data = gzip.compress(b"")[:10] + b"\x07"  # a block of the type that deflate reserves
-    elif damage == "body":
-        data[5000:5100] = bytes(100)
-    elif damage == "checksum":
-        data[-8] ^= 1
-    else:
-        data += b"something else"
-    file.write_bytes(data)
-    with pytest.raises(ValueError, match=rf"{NAMES[0]}\.gz: wanted a whole gzip file, got"):
-        load(tmp_path)
+    file.write_bytes(change(file.read_bytes()))
+    assert peak_megabytes(tmp_path, rf"{NAMES[0]}\.gz: .*{message}") < 60
 
 
 def peak_megabytes(path, message):
@@ -316,13 +244,6 @@ def peak_megabytes(path, message):
         return tracemalloc.get_traced_memory()[1] / 2**20
     finally:
         tracemalloc.stop()
-
-
-def test_gzip_bomb(tmp_path):
-    # 2 GB of zeros as 2,000 gzip members one after the other.
-    file = copy_gz(tmp_path, leave_out=NAMES[:1]) / f"{NAMES[0]}.gz"
-    file.write_bytes(gzip.compress(bytes(2**20)) * 2000)
-    assert peak_megabytes(tmp_path, "got more") < 150
 
 
 # ---- damaged mnist.npz ----
@@ -370,39 +291,11 @@ def test_npz_is_never_unpickled(tmp_path):
     assert not Unpickled.happened
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\3\4 no archive", bytes(1000)])
-def test_no_npz(tmp_path, data):
-    (tmp_path / "mnist.npz").write_bytes(data)
-    with pytest.raises(ValueError, match=r"mnist\.npz, x_train: wanted .* got BadZipFile"):
-        load(tmp_path)
-
-
-def write_member(file, data, method=zipfile.ZIP_STORED):
-    with zipfile.ZipFile(file, "w", method) as archive:
-        archive.writestr("x_train.npy", data)
-
-
-def npy_header(shape, **changes):
-    buffer = io.BytesIO()
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape, **changes}
-    np.lib.format.write_array_header_1_0(buffer, header)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"no npy", npy_header((60000, 28, 28))[:40], b"\x93NUMPY\x01\x00\x20\x00" + b"(" * 32],
-)
-def test_npz_with_a_bad_member(tmp_path, data):
-    write_member(tmp_path / "mnist.npz", data)
-    with pytest.raises(ValueError, match=r"mnist\.npz, x_train: wanted"):
-        load(tmp_path)
-
-
-def test_npz_cut_in_its_values(tmp_path):
-    write_member(tmp_path / "mnist.npz", npy_header((60000, 28, 28)) + bytes(1000))
-    with pytest.raises(ValueError, match="wanted 47040000 bytes, uncompressed, got 1000"):
-        load(tmp_path)
+@pytest.mark.parametrize("case", damaged.NPZ)
+def test_bad_npz(tmp_path, case):
+    make, message = damaged.NPZ[case]
+    (tmp_path / "mnist.npz").write_bytes(make())
+    assert peak_megabytes(tmp_path, rf"mnist\.npz, x_train: .*{message}") < 60
 
 
 def test_npz_with_a_wrong_crc(tmp_path, arrays):
@@ -413,28 +306,3 @@ def test_npz_with_a_wrong_crc(tmp_path, arrays):
         stream.write(b"damage")
     with pytest.raises(ValueError, match="x_train: wanted .* Bad CRC-32"):
         load(file)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_npz_with_an_unbounded_compression(tmp_path, method):
-    write_member(tmp_path / "mnist.npz", npy_header((60000, 28, 28)), method)
-    with pytest.raises(ValueError, match=f"compression method {method}"):
-        load(tmp_path)
-
-
-def test_npz_bomb(tmp_path):
-    header = npy_header((60000, 28, 28))
-    file = tmp_path / "mnist.npz"
-    with (
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-        archive.open("x_train.npy", "w") as member,
-    ):
-        member.write(header)
-        for _ in range(300):
-            member.write(bytes(2**20))
-    assert peak_megabytes(tmp_path, "got more") < 150
-
-
-def test_npz_header_that_claims_terabytes(tmp_path):
-    write_member(tmp_path / "mnist.npz", npy_header((10**9, 28, 28)))
-    assert peak_megabytes(tmp_path, r"got uint8 of shape \(1000000000, 28, 28\)") < 10

@@ -5,10 +5,12 @@ import os
 import pickle
 import subprocess
 import sys
+import traceback
 
 import neuroai_c as ai
 import numpy as np
 import pytest
+from damaged import EXTRA, GROUPS, LIES, LONG, SIZES, SNU, WRONG, changed
 from neuroai_c import files
 from tolerances import assert_same_bits
 
@@ -408,82 +410,10 @@ def truth(tmp_path_factory):
     return files.read(path, "model")
 
 
-def changed(document, place, value):
-    """The document with another value at a place, or without it."""
-    document = copy.deepcopy(document)
-    inner = document
-    for key in place[:-1]:
-        inner = inner[key]
-    if value is KeyError:
-        del inner[place[-1]]
-    else:
-        inner[place[-1]] = value
-    return document
-
-
 def assert_refused(path, arrays, document):
     files.write(path, arrays, document)
     with pytest.raises(ValueError):
         ai.load_model(path)
-
-
-SNU = ("model", "layers", 1, "config")
-NESTED = {"class_name": "Dense", "config": {}}
-for _ in range(50):
-    NESTED = {"class_name": "SNU", "config": {"units": NESTED}}
-LIES = [
-    (("model",), KeyError), (("model",), None), (("model",), []), (("model",), "model"), (("model",), {}),
-    (("model", "name"), KeyError), (("model", "name"), 3), (("model", "dtype"), KeyError),
-    (("model", "dtype"), "float16"), (("model", "dtype"), "float64"), (("model", "dtype"), None),
-    (("model", "dtype"), [["a", "f4"]]), (("model", "dtype"), {"names": ["a"], "formats": ["f4"]}),
-    (("model", "dtype"), {"names": 3}), (("model", "dtype"), ">f4"), (("model", "dtype"), "O"),
-    (("model", "input_shape"), KeyError), (("model", "input_shape"), None), (("model", "input_shape"), 6),
-    (("model", "input_shape"), [None]), (("model", "input_shape"), [None, 0]),
-    (("model", "input_shape"), [None, -6]), (("model", "input_shape"), [None, 6.5]),
-    (("model", "input_shape"), [None, 7]), (("model", "input_shape"), [None, "6"]),
-    (("model", "layers"), KeyError), (("model", "layers"), None), (("model", "layers"), {}),
-    (("model", "layers"), []), (("model", "layers"), "SNU"), (("model", "layers", 1), None),
-    (("model", "layers", 1), "snu"), (("model", "layers", 1), 3), (("model", "layers", 1), []),
-    (("model", "layers", 1), {}), (("model", "layers", 1), NESTED),
-    (("model", "layers", 1), {"class_name": "InputLayer", "config": {"input_shape": [None, 6]}}),
-    (("model", "layers", 1), {"class_name": "Layer", "config": {}}),
-    (("model", "layers", 1, "class_name"), "LSTM"), (("model", "layers", 1, "class_name"), None),
-    (("model", "layers", 1, "class_name"), ["SNU"]), (("model", "layers", 1, "class_name"), "os.system"),
-    (("model", "layers", 1, "class_name"), "Adam"), (("model", "layers", 1, "class_name"), "Dense"),
-    (("model", "layers", 1, "config"), None), (("model", "layers", 1, "config"), []),
-    (("model", "layers", 1, "config"), {}), (("model", "layers", 0), KeyError),
-    (("model", "layers", 3), KeyError), ((*SNU, "units"), KeyError), ((*SNU, "units"), 8), ((*SNU, "units"), 0),
-    ((*SNU, "units"), True), ((*SNU, "units"), "9"), ((*SNU, "units"), 9.0), ((*SNU, "units"), None),
-    ((*SNU, "decay"), "0.9"), ((*SNU, "decay"), None), ((*SNU, "decay"), float("nan")), ((*SNU, "decay"), 1.5),
-    ((*SNU, "decay"), [0.5] * 8), ((*SNU, "decay"), [[0.5] * 9]), ((*SNU, "decay"), {"class_name": "Constant"}),
-    ((*SNU, "activation"), "softmax"), ((*SNU, "activation"), None), ((*SNU, "activation"), []),
-    ((*SNU, "g"), "step_function"), ((*SNU, "g"), {"class_name": "StepFunction", "config": {}}),
-    ((*SNU, "recurrent"), False), ((*SNU, "trainable_decay"), False), ((*SNU, "stateful"), False),
-    ((*SNU, "return_state"), True), ((*SNU, "return_sequences"), False),
-    ((*SNU, "lateral_inhibition"), "batches"), ((*SNU, "lateral_inhibition"), 1), ((*SNU, "name"), 3),
-    ((*SNU, "name"), "masking"), ((*SNU, "kernel_initializer"), "he"), ((*SNU, "activity_regularizer"), "l2"),
-    ((*SNU, "activity_regularizer"), {"class_name": "L1", "config": {"l1": -1}}), ((*SNU, "time_major"), True),
-    (("rng",), KeyError), (("rng",), None), (("rng",), {}), (("rng",), 3), (("rng",), "PCG64"),
-    (("compile",), None), (("compile",), []), (("compile",), {}), (("compile",), "adam"),
-    (("compile", "optimizer"), KeyError), (("compile", "optimizer"), None), (("compile", "optimizer"), "lion"),
-    (("compile", "optimizer"), "sgd"), (("compile", "optimizer"), {"class_name": "Adam", "config": {"lr": 1}}),
-    (("compile", "optimizer", "class_name"), "RMSprop"), (("compile", "optimizer", "config", "beta_1"), 1),
-    (("compile", "optimizer", "config", "learning_rate"), "fast"),
-    (("compile", "optimizer", "config", "learning_rate", "class_name"), "Adam"),
-    (("compile", "optimizer", "config", "learning_rate", "config", "decay_steps"), 0),
-    (("compile", "loss"), KeyError), (("compile", "loss"), None), (("compile", "loss"), "hinge"),
-    (("compile", "metrics"), KeyError), (("compile", "metrics"), None), (("compile", "metrics"), "acc"),
-    (("compile", "metrics"), ["acc", "acc"]), (("compile", "metrics"), ["auc"]),
-    (("compile", "metrics", 0), None), (("compile", "metrics", 1, "config", "layer"), "output"),
-    (("compile", "metrics", 1, "config", "layer"), None),
-    (("compile", "metrics", 1, "config", "layer"), "masking"), (("compile", "metrics", 1, "config"), {}),
-    (("steps",), KeyError), (("steps",), -1), (("steps",), 1.5), (("steps",), "6"), (("steps",), True),
-    (("steps",), 10**30), (("steps",), []), (("steps",), None),
-    (("history",), KeyError), (("history",), None), (("history",), 3), (("history",), {}),
-    (("history",), "loss"), (("history",), []), (("history",), [3, 4]), (("history", 0), None),
-    (("history", 0), 5), (("history", 1), "loss"),
-    (("history", 0), KeyError),
-]
 
 
 @pytest.mark.parametrize("place, value", LIES, ids=lambda part: str(part)[:60])
@@ -504,27 +434,34 @@ def test_messages_say_which_file(place, value, truth, tmp_path):
         ai.load_model(tmp_path / "lie")
 
 
-@pytest.mark.parametrize("place, value", [
-    (("model", "input_shape"), [None, 2**40]), (("model", "input_shape"), [None, 10**30]),
-    ((*SNU, "units"), 2**20), ((*SNU, "units"), 2**62),
-    ((*SNU, "units"), 10**30), (("model", "layers", 3, "config", "units"), 2**40),
-], ids=str)
+@pytest.mark.parametrize("place, value", LONG, ids=lambda part: str(part)[:60])
+def test_content_without_end(place, value, truth, tmp_path):
+    arrays, document = truth
+    files.write(tmp_path / "long", arrays, changed(document, place, value))
+    with pytest.raises(ValueError) as caught:
+        ai.load_model(tmp_path / "long")
+    assert len("".join(traceback.format_exception(caught.value))) < 20_000
+
+
+def test_weights_with_names_without_end(tmp_path):
+    model = new_model()
+    files.write(tmp_path / "weights", {f"{i}": np.zeros(0) for i in range(20_000)})
+    with pytest.raises(ValueError) as caught:
+        model.load_weights(tmp_path / "weights")
+    assert len(str(caught.value)) < 1100
+
+
+def test_models_have_an_end():
+    model = ai.Sequential([layers.Dropout(0.5) for _ in range(1000)])
+    with pytest.raises(ValueError, match="add: a model has at most 1000 layers"):
+        model.add(layers.Dropout(0.5))
+
+
+@pytest.mark.parametrize("place, value", SIZES, ids=str)
 def test_sizes_that_lie(place, value, truth, tmp_path):
     """They do not take the memory that they promise."""
     arrays, document = truth
     assert_refused(tmp_path / "lie", arrays, changed(document, place, value))
-
-
-WRONG = {
-    "empty": lambda array: array[:0], "shorter": lambda array: array[:-1],
-    "longer": lambda array: np.repeat(array, 2, 0),
-    "one axis more": lambda array: array[None], "one number": lambda array: np.float64(array.flat[0]),
-    "transposed": lambda array: array.T if array.ndim == 2 else array[:, None],
-    "integers": lambda array: array.astype(np.int8),
-    "another precision": lambda array: array.astype(np.float64 if array.dtype == np.float32 else np.float32),
-}
-GROUPS = ["weights/0000", "weights/0004", "slots/0000", "slots/0004", "states/0002", "epochs", "seconds",
-          "history/0000", "history/0003"]
 
 
 # A callback may add a measure in some epochs only.
@@ -543,8 +480,7 @@ def test_arrays_that_are_missing(name, truth, tmp_path):
     assert_refused(tmp_path / "lie", {key: array for key, array in arrays.items() if key != name}, document)
 
 
-@pytest.mark.parametrize("name", ["weights/0099", "slots/0099", "states/0000", "states/0099", "history/0099",
-                                  "weights", "other"])
+@pytest.mark.parametrize("name", EXTRA)
 def test_arrays_too_many(name, truth, tmp_path):
     arrays, document = truth
     assert_refused(tmp_path / "lie", {**arrays, name: arrays["states/0002"]}, document)

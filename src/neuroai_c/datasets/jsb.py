@@ -12,6 +12,7 @@ from .. import checks
 _NAME = "jsb-chorales-quarter.json"
 _SHA256 = "2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91"
 _URL = f"https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/master/{_NAME}"
+_MOST = 1 << 20  # bytes; the file has 407,200
 _LOWEST = 21  # MIDI numbers of a piano's first and last key
 _HIGHEST = 108
 
@@ -95,7 +96,10 @@ def _missing(places, why=None):
 
 
 def _read(file):
-    data = file.read_bytes()
+    with open(file, "rb") as stream:
+        data = stream.read(_MOST + 1)       # no more, whatever lies there
+    if len(data) > _MOST:
+        raise ValueError(f"JSB: {file}: wanted {_NAME}, got more than {_MOST} bytes")
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != _SHA256:
         raise ValueError(f"JSB: {file}: wanted {_NAME} of sha256 {_SHA256}, got {sha256}")

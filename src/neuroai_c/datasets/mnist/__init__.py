@@ -1,8 +1,8 @@
 """MNIST, 70,000 handwritten digits, from the package's own files or from a folder of yours."""
 
 import contextlib
-import gzip
 import hashlib
+import io
 import math
 import os
 import struct
@@ -45,6 +45,7 @@ _PARTS = (
 )  # fmt: skip
 _SUBFOLDERS = ("", "mnist", "raw", "MNIST/raw")
 _PACKAGE = Path(__file__).parent
+_CHUNK = 1 << 20
 
 
 def load_data(path=None):
@@ -127,47 +128,90 @@ def _find_idx(folder, part):
 
 def _read_idx(file, part):
     wanted = len(part.header) + math.prod(part.shape)
-    is_gzip = file.suffix == ".gz"
-    try:
-        with gzip.open(file) if is_gzip else open(file, "rb") as stream:
-            # One byte more shows that a file is too long; all of a gzip bomb would fill memory.
-            data = stream.read(wanted + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{file}: wanted a whole gzip file, got: {error}") from error
+    # One byte more shows that a file is too long; all of a gzip bomb would fill memory.
+    if file.suffix == ".gz":
+        data = _unzip(file, wanted + 1)
+    else:
+        with open(file, "rb") as stream:
+            data = _read(stream, wanted + 1)
     _check_length(file, wanted, data)
 
-    header = data[: len(part.header)]
+    header = data[: len(part.header)].tobytes()
     if header != part.header:
         fields = f">{len(header) // 4}I"
         raise ValueError(
             f"{file}: wanted the IDX header (magic number, sizes) "
             f"{struct.unpack(fields, part.header)}, got {struct.unpack(fields, header)}"
         )
-    array = np.frombuffer(data, np.uint8, offset=len(header)).reshape(part.shape).copy()
+    array = data[len(header) :].reshape(part.shape)
     _check_sha256(file, part, array)
     return array
 
 
+def _read(stream, most):
+    """The next bytes, at most so many, as an array; read at once they take memory twice."""
+    data, size = np.empty(most, np.uint8), 0
+    while chunk := stream.read(min(_CHUNK, most - size)):
+        data[size : size + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        size += len(chunk)
+    return data[:size]
+
+
+def _unzip(file, most):
+    """The first bytes of a gzip file with one member, at most so many, as an array.
+
+    Python's gzip takes minutes for many empty members, or for one with a long name.
+    """
+    data, size = np.empty(most, np.uint8), 0
+    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        with open(file, "rb") as stream:
+            if os.fstat(stream.fileno()).st_size > most + _CHUNK:
+                raise EOFError(f"more than {most + _CHUNK} bytes")
+            while size < most and not inflate.eof:
+                packed = inflate.unconsumed_tail or stream.read(_CHUNK)
+                chunk = inflate.decompress(packed, min(_CHUNK, most - size))
+                if not packed and not chunk:
+                    raise EOFError("its beginning")
+                data[size : size + len(chunk)] = np.frombuffer(chunk, np.uint8)
+                size += len(chunk)
+            if inflate.eof and (inflate.unused_data or stream.read(1)):
+                raise EOFError("something behind it")
+    except (EOFError, zlib.error) as error:
+        raise ValueError(f"{file}: wanted a whole gzip file, got: {error}") from error
+    return data[:size]
+
+
+class _Bounded(io.FileIO):
+    """A file of which no more than 1 MiB is read at once, whatever it says of itself."""
+
+    def read(self, size=-1):
+        data = super().read(size if 0 <= size <= _CHUNK else _CHUNK + 1)
+        if len(data) > _CHUNK:
+            raise ValueError(f"a part of more than {_CHUNK} bytes")
+        return data
+
+
 def _read_npz(file):
     arrays = []
-    with open(file, "rb") as stream:
+    with _Bounded(file) as stream:
         for part in _PARTS:
             where = f"{file}, {part.key}"
             try:
                 shape, is_fortran, dtype, data = _read_member(stream, part)
             # A damaged archive can raise nearly every exception of zipfile, zlib, tokenize, numpy.
             except Exception as error:
+                got = f"{type(error).__name__}: {error}"        # which may show what it read
                 raise ValueError(
                     f"{where}: wanted a uint8 array of shape {part.shape} as numpy.savez writes "
-                    f"it, got {type(error).__name__}: {error}"
-                ) from error
+                    f"it, got {got[:200]}"
+                ) from None
             if dtype != np.uint8 or shape != part.shape:
-                raise ValueError(
-                    f"{where}: wanted uint8 of shape {part.shape}, got {dtype} of shape {shape}"
-                )
+                got = f"{dtype} of shape {shape}"
+                raise ValueError(f"{where}: wanted uint8 of shape {part.shape}, got {got[:200]}")
             _check_length(where, math.prod(shape), data)
-            array = np.frombuffer(data, np.uint8).reshape(shape, order="F" if is_fortran else "C")
-            arrays.append(array.copy(order="C"))
+            array = data.reshape(shape, order="F" if is_fortran else "C")
+            arrays.append(np.ascontiguousarray(array))
             _check_sha256(where, part, arrays[-1])
     return arrays
 
@@ -187,7 +231,7 @@ def _read_member(stream, part):
             if version != (1, 0):
                 raise ValueError(f"npy format {version}")
             header = np.lib.format.read_array_header_1_0(member)
-            return *header, member.read(math.prod(part.shape) + 1)
+            return *header, _read(member, math.prod(part.shape) + 1)
 
 
 def _check_length(where, wanted, data):

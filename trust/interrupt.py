@@ -1,0 +1,250 @@
+"""Ctrl-C in a terminal and in a notebook's kernel; training that is killed and goes on."""
+
+import os
+import pty
+import random
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from neuroai_c import files
+
+from .tools import ROOT, Missing
+
+SECONDS = 0.1                           # from Ctrl-C to the prompt, at the 99th percentile
+# With how many interrupts of each.
+SHORT = ("fit", "fit with a bar", "fit, batches of 30 ms", "train_on_batch", "predict",
+         "evaluate", "transform_rate")
+LONG = "fit, batches of 300 ms"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+               "TERM": "dumb", "PYTHON_BASIC_REPL": "1"}
+
+
+def check(quick=False):
+    parts = []
+    for part in (_terminal, _notebook, _resumed):
+        parts.append(part(quick))
+        print(f"  {parts[-1]}", flush=True)
+    return "; ".join(parts)
+
+
+# ---- Ctrl-C ------------------------------------------------------------------------
+
+class _Terminal:
+    """An interactive Python whose terminal this process is."""
+
+    def __init__(self):
+        self._pid, self._master = pty.fork()
+        if self._pid == 0:
+            os.execve(sys.executable, [sys.executable, "-q", "-i", "-c", "from trust.interrupted import *"],
+                      ENVIRONMENT)
+        self._text = ""
+        self._until(r">>> $", 120)
+
+    def close(self):
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        os.close(self._master)
+
+    def begin(self, call):
+        self._type(f"start({call!r})\n")
+        self._until(r"begun\r\n", 60)
+
+    def interrupt(self):
+        """The seconds until the prompt is back."""
+        begun = time.perf_counter()
+        self._type("\x03")
+        text = self._until(r">>> $", 60)
+        took = time.perf_counter() - begun
+        assert "KeyboardInterrupt" in text, text
+        return took
+
+    def verify(self):
+        self._type("verify()\n")
+        text = self._until(r">>> $", 120)
+        assert re.search(r"right \d+", text), text
+        return int(re.search(r"right (\d+)", text)[1])
+
+    def _type(self, text):
+        os.write(self._master, text.encode())
+
+    def _until(self, pattern, seconds):
+        """What is shown until the end of it is like the pattern."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self._text):
+            ready, _, _ = select.select([self._master], [], [], max(0, end - time.monotonic()))
+            assert ready, f"no {pattern!r} after {seconds} s but {self._text[-2000:]!r}"
+            self._text += os.read(self._master, 1 << 16).decode(errors="replace")
+        shown, self._text = self._text, ""
+        return shown
+
+
+class _Kernel:
+    """A kernel as a notebook has one."""
+
+    def __init__(self):
+        try:
+            import ipykernel  # noqa: F401
+            from jupyter_client import KernelManager
+        except ImportError as error:
+            raise Missing("needs ipykernel, with jupyter_client") from error
+        self._manager = KernelManager()
+        self._manager.start_kernel(env=ENVIRONMENT)
+        self._client = self._manager.client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=120)
+        self._client.execute("from trust.interrupted import *")
+        self._reply(120)
+
+    def close(self):
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+
+    def begin(self, call):
+        self._shown()
+        self._client.execute(f"start({call!r})")
+        self._until("begun", 60)
+
+    def interrupt(self):
+        begun = time.perf_counter()
+        self._manager.interrupt_kernel()
+        reply = self._reply(60)
+        took = time.perf_counter() - begun
+        assert reply["status"] == "error" and reply["ename"] == "KeyboardInterrupt", reply
+        return took
+
+    def verify(self):
+        self._shown()
+        self._client.execute("verify()")
+        reply = self._reply(120)
+        assert reply["status"] == "ok", "\n".join(reply.get("traceback", []))
+        return int(re.search(r"right (\d+)", self._until("right", 60))[1])
+
+    def _reply(self, seconds):
+        return self._client.get_shell_msg(timeout=seconds)["content"]
+
+    def _shown(self):
+        while self._client.iopub_channel.msg_ready():
+            self._client.get_iopub_msg()
+
+    def _until(self, word, seconds):
+        end, text = time.monotonic() + seconds, ""
+        while word not in text:
+            assert time.monotonic() < end, f"no {word!r} after {seconds} s but {text!r}"
+            message = self._client.get_iopub_msg(timeout=seconds)
+            text += message["content"].get("text", "")
+        return text
+
+
+def _terminal(quick):
+    return _interrupted("terminal", _Terminal(), quick)
+
+
+def _notebook(quick):
+    return _interrupted("notebook", _Kernel(), quick)
+
+
+def _interrupted(name, prompt, quick):
+    """Random moments; a model is verified after each."""
+    rng, times, took, late = random.Random(0), 2 if quick else 30, {}, 0
+    try:
+        for call in (*SHORT, LONG):
+            took[call], batches = [], []
+            prompt.begin(call)          # the first traceback imports what shows it
+            prompt.interrupt()
+            for _ in range(times):
+                prompt.begin(call)
+                time.sleep(rng.uniform(0, 0.4))
+                took[call].append(prompt.interrupt())
+                batches.append(prompt.verify())
+            print(f"    {name}, {call}: {_spread(took[call])}, after {min(batches)} to "
+                  f"{max(batches)} batches", flush=True)
+    finally:
+        prompt.close()
+    short = np.concatenate([took[call] for call in SHORT])
+    late = np.quantile(short, 0.99)
+    assert quick or late < SECONDS, f"{name}: {_spread(short)}"
+    return (f"{name}: {len(short) + times} interrupts, each model right; at the prompt after "
+            f"{_spread(short)}, with batches of 300 ms {_spread(took[LONG])}")
+
+
+def _spread(seconds):
+    half, late, most = 1000 * np.quantile(seconds, [0.5, 0.99, 1])
+    return f"{half:.0f} ms (99 %: {late:.0f}, most: {most:.0f})"
+
+
+# ---- killed training ---------------------------------------------------------------
+
+TRAINING = """
+import os, sys
+import numpy as np
+import neuroai_c as ai
+
+path, epochs = sys.argv[1], int(sys.argv[2])
+rng = np.random.default_rng(0)
+x, y = (rng.random((300, 20, 50)) < 0.2).astype(np.uint8), rng.random((300, 5))
+if os.path.exists(path):
+    model = ai.load_model(path)
+    first = model.history.epoch[-1] + 1
+else:
+    model = ai.Sequential([
+        ai.layers.InputLayer([None, 50]), ai.layers.SNU(40, g="leaky_rel", return_sequences=True),
+        ai.layers.Dropout(0.2), ai.layers.SNU(5, g="leaky_rel", trainable_decay=True)], seed=0)
+    model.compile(ai.optimizers.Adam(ai.optimizers.schedules.CosineDecay(0.01, 1000)), metrics=["acc"])
+    first = 0
+print("begun", flush=True)
+model.fit(x, y, batch_size=8, epochs=epochs, initial_epoch=first, verbose=0,
+          callbacks=[ai.callbacks.ModelCheckpoint(path)])
+"""
+
+
+def _resumed(quick):
+    """Begun again after every kill, until it ends."""
+    epochs, wanted, kills, rng = (40, 2, 0, random.Random(0)) if quick else (300, 8, 0, random.Random(0))
+    with tempfile.TemporaryDirectory() as folder:
+        whole, path = Path(folder) / "whole", Path(folder) / "killed"
+        begun = time.monotonic()
+        _train(whole, epochs)
+        took = time.monotonic() - begun
+        while kills < wanted:
+            ended = _train(path, epochs, rng.uniform(0, took / (wanted + 1)))
+            assert not ended or path.exists()
+            if ended:                   # sooner than before: from the beginning
+                path.unlink()
+            kills += not ended
+        _train(path, epochs)
+        found, desired = _content(path), _content(whole)
+    assert found == desired, "training that was killed ended with another model"
+    return f"{kills} times killed and begun again from its checkpoint, training ended with the same bits"
+
+
+def _train(path, epochs, seconds=None):
+    """Whether it ended; it is killed so many seconds after it began."""
+    process = subprocess.Popen([sys.executable, "-c", TRAINING, str(path), str(epochs)],
+                               stdout=subprocess.PIPE, env=ENVIRONMENT, text=True)
+    try:
+        assert process.stdout.readline() == "begun\n"
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        assert process.returncode == 0
+        return True
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _content(path):
+    """All but the history, which is that of the last fit."""
+    arrays, document = files.read(path, "model")
+    del document["history"]
+    return document, {name: array.tobytes() for name, array in arrays.items()
+                      if name.partition("/")[0] in ("weights", "slots", "states")}
