@@ -1,5 +1,6 @@
 """What is interrupted: executed at the prompt that trust/interrupt.py types into."""
 
+import copy
 import itertools
 import sys
 import time
@@ -17,7 +18,7 @@ _parts = [slice(i, i + BATCH) for i in range(0, SAMPLES, BATCH)]
 _pixels = _rng.random((60_000, 784)) * (_rng.random((60_000, 784)) < 0.2)
 _spikes = ai.utils.transform_rate(_pixels[:2000], 20, 6)
 _known = np.asarray(ai.utils.transform_rate(_pixels[:50], 20, 6))
-_model = _before = _call = None
+_model = _before = _call = _ended = None
 
 
 def _new(inputs=100, units=60):
@@ -59,7 +60,6 @@ def _batch_of(seconds):
 
 _targets = _rng.random((len(_spikes), 10))
 _sizes = {"fit, batches of 30 ms": _batch_of(0.03), "fit, batches of 300 ms": _batch_of(0.3)}
-_sizes = {name: size for name, size in _sizes.items()}
 
 
 # ---- calls: without end ------------------------------------------------------------
@@ -91,13 +91,18 @@ def _evaluates():
         _model.evaluate(_x, _y, verbose=0)
 
 
+def _does_nothing():
+    while True:
+        pass
+
+
 def _transforms():
     while True:
         ai.utils.transform_rate(_pixels, 20, 6)
 
 
 CALLS = {
-    "fit": _fits, "fit with a bar": _fits_with_a_bar, "fit, batches of 30 ms": _fits_in_batches,
+    "nothing": _does_nothing, "fit": _fits, "fit with a bar": _fits_with_a_bar, "fit, batches of 30 ms": _fits_in_batches,
     "fit, batches of 300 ms": _fits_in_batches, "train_on_batch": _trains_on_batches,
     "predict": _predicts, "evaluate": _evaluates, "transform_rate": _transforms,
 }
@@ -105,20 +110,26 @@ CALLS = {
 
 def start(call):
     """A call of that name, until it is interrupted."""
-    global _model, _before, _call
+    global _model, _before, _call, _ended
     _call = call
     _model = _new(784, 300) if "ms" in call else _new()
     if "fit" not in call and "train" not in call:
         _fit(_model)
     _before = _state(_model)
     print("begun", file=sys.stderr, flush=True)
-    CALLS[call]()
+    try:
+        CALLS[call]()
+    finally:
+        _ended = time.monotonic()
 
 
 # ---- afterwards --------------------------------------------------------------------
 
 def verify():
-    """Prints "right" if the model is one that was stopped behind a batch, and goes on as such."""
+    """Whether the model is one that was stopped behind a batch, and goes on as such a one does.
+
+    Prints "right", after how many batches, and when the call had ended.
+    """
     steps = _model._steps_made if _model._slots is not None else 0
     if _before[0] is not None:
         assert _state(_model) == _before, "the call has changed the model"
@@ -126,7 +137,7 @@ def verify():
     else:
         twin = _twin(steps)
         assert _state(_model) == _state(twin), f"not the model after {steps} batches"
-        _model._rng = twin._rng         # it may have drawn for an epoch that had no batch
+        _model._rng = copy.deepcopy(twin._rng)  # it may have drawn for an epoch that had no batch
         history = _model.history
         if history is not None:
             lengths = {len(row) for row in (history.epoch, history.seconds, *history.history.values())}
@@ -134,7 +145,7 @@ def verify():
         for model in (_model, twin):
             _fit(model) if "ms" not in _call else model.fit(_spikes[:100], _targets[:100], verbose=0)
         assert _state(_model) == _state(twin), "training did not go on as it should"
-    print(f"right {steps}", file=sys.stderr, flush=True)
+    print(f"right {steps} {_ended}", file=sys.stderr, flush=True)
 
 
 def _twin(steps):
