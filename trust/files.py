@@ -116,9 +116,9 @@ def _killed(folder, quick):
             when = rng.uniform(0, 1.1 * took) if i % 3 else PHASES[1 + i // 3 % 5]
             where, _ = _killed_at(path, save, before + 1, phase, when)
             found = _number(path, save)
-            assert found in (before, before + 1), f"{before} before, {before + 1} saved, {found} found"
+            assert found in (before, before + 1), f"{found} after {before}"
             assert found == before or where in PHASES[4:], f"the new file is there in {where}"
-            assert found > before or where != PHASES[-1], "a save has ended, and the old file is there"
+            assert found > before or where != PHASES[-1], "a save ended in vain"
             hits[where] += 1
             kept[found - before] += 1
             kills += 1
@@ -210,9 +210,10 @@ def _mark(phase):
 
 def _refused(folder, quick):
     """The system refuses, really where it can be made to: an OSError, and the old file."""
-    cases = 0
+    cases, names = 0, []
     for save in SAVES:
         path = folder / save.__name__
+        names.append(path.name)
         save(1)(path)
         for refuse in (_too_large, _full_disk, _read_only, _a_directory, _no_folder, *_simulated()):
             with refuse(path) as target:
@@ -221,13 +222,14 @@ def _refused(folder, quick):
                 try:
                     save(2)(target)
                 except OSError as error:
-                    assert str(target) in str(error) and error.errno, f"{refuse.__name__}: {error!r}"
+                    assert str(target) in str(error) and error.errno, repr(error)
                 else:
                     raise AssertionError(f"{save.__name__} was not refused by {refuse.__name__}")
             assert _number(path, save) == 1
-            assert sorted(os.listdir(folder)) == sorted({s.__name__ for s in SAVES[:SAVES.index(save) + 1]})
+            assert sorted(os.listdir(folder)) == sorted(names), refuse.__name__
             cases += 1
-    return f"{cases} saves refused: an OSError with the path, the old file whole, nothing left behind"
+    return (f"{cases} saves refused: an OSError with the path, the old file whole, nothing left "
+            "behind")
 
 
 @contextlib.contextmanager

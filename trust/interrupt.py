@@ -23,6 +23,7 @@ NOTHING = "nothing"                     # a loop without this package
 SHORT = ("fit", "fit with a bar", "fit, batches of 30 ms", "train_on_batch", "predict",
          "evaluate", "transform_rate")
 LONG = "fit, batches of 300 ms"
+IMPORTED = "from trust.interrupted import *"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
                "TERM": "dumb", "PYTHON_BASIC_REPL": "1"}
 
@@ -43,8 +44,7 @@ class _Terminal:
     def __init__(self):
         self._pid, self._master = pty.fork()
         if self._pid == 0:
-            os.execve(sys.executable, [sys.executable, "-q", "-i", "-c", "from trust.interrupted import *"],
-                      ENVIRONMENT)
+            os.execve(sys.executable, [sys.executable, "-q", "-i", "-c", IMPORTED], ENVIRONMENT)
         self._text = ""
         self._until(r">>> $", 120)
 
@@ -99,7 +99,7 @@ class _Kernel:
         self._client = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=120)
-        self._execute("from trust.interrupted import *")
+        self._execute(IMPORTED)
         self._reply(120)
 
     def close(self):
@@ -204,7 +204,8 @@ else:
     model = ai.Sequential([
         ai.layers.InputLayer([None, 50]), ai.layers.SNU(40, g="leaky_rel", return_sequences=True),
         ai.layers.Dropout(0.2), ai.layers.SNU(5, g="leaky_rel", trainable_decay=True)], seed=0)
-    model.compile(ai.optimizers.Adam(ai.optimizers.schedules.CosineDecay(0.01, 1000)), metrics=["acc"])
+    rate = ai.optimizers.schedules.CosineDecay(0.01, 1000)
+    model.compile(ai.optimizers.Adam(rate), metrics=["acc"])
     first = 0
 print("begun", flush=True)
 model.fit(x, y, batch_size=8, epochs=epochs, initial_epoch=first, verbose=0,
@@ -214,7 +215,8 @@ model.fit(x, y, batch_size=8, epochs=epochs, initial_epoch=first, verbose=0,
 
 def _resumed(quick):
     """Begun again after every kill, until it ends."""
-    epochs, wanted, kills, rng = (40, 2, 0, random.Random(0)) if quick else (300, 8, 0, random.Random(0))
+    epochs, wanted = (40, 2) if quick else (300, 8)
+    kills, rng = 0, random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         whole, path = Path(folder) / "whole", Path(folder) / "killed"
         begun = time.monotonic()

@@ -87,7 +87,7 @@ class _Kernels(Protocol):
         batch: int,
         optimizer: _Optimizer | None,
         rates: npt.NDArray[np.float64] | None,
-        step: float,
+        steps: npt.NDArray[np.float64],
         loss: tuple[int, bool],
         accuracy: bool,
         squares: bool,

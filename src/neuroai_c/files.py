@@ -53,7 +53,8 @@ def write(path, arrays, document=None):
     The data go to a new file in the same folder, `.neuroai_c-*.tmp`, and are on the disk before
     that file takes the old one's place, with its permissions.  Whatever happens, the path holds
     the whole old file or the whole new one.  An error removes the new file; a process that is
-    killed leaves it behind.  Equal content gives equal bytes.
+    killed leaves it behind, to be deleted by whoever knows that nobody else is writing there.
+    Equal content gives equal bytes.
 
     Args:
         path: str or path-like, with whatever suffix.  Of a symbolic link, the file it points to is

@@ -24,8 +24,8 @@ from .serialization import deserialize, serialize
 from .use import Look, Use, changing, reading, running
 
 # How long C works before, at the end of a batch, Python looks for Ctrl-C and moves the progress
-# bar: with a batch of 50 ms that makes 80.
-_SECONDS = 0.03
+# bar.  A batch that takes longer is a run of its own; with shorter ones it is at most 40 ms.
+_SECONDS = 0.02
 
 # Each is compared with all before it: a file of hundreds of thousands would take minutes.
 _MOST_LAYERS = 1000
