@@ -3,7 +3,6 @@
 #include "../runtime/gaps.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #ifdef NEUROAI_FLOAT64
 static const char NETWORK[] = "neuroai_c.network.f64";
@@ -14,15 +13,16 @@ static const char NETWORK[] = "neuroai_c.network.f32";
 typedef struct {
     Network net;
     PyObject *arrays;                   /* list: whatever net points into */
-    char *memory;
-    size_t size;
+    void *block;                        /* from Python, so that tracemalloc knows of it */
+    char *memory;                       /* where its first cache line begins */
+    size_t size;                        /* from there on */
     atomic_flag busy;
 } Holder;
 
 static void holder_free(Holder *holder)
 {
     Py_XDECREF(holder->arrays);
-    free(holder->memory);
+    PyMem_RawFree(holder->block);
     PyMem_RawFree(holder->net.layers);
     PyMem_RawFree(holder);
 }
@@ -286,15 +286,15 @@ static int holder_reserve(Holder *holder, ptrdiff_t B, ptrdiff_t T, int training
         return -1;
     }
     if (size > holder->size) {
-        char *memory = aligned_alloc(64, size);
+        char *block = PyMem_RawCalloc(size + 64, 1);
 
-        if (!memory) {
+        if (!block) {
             PyErr_NoMemory();
             return -1;
         }
-        memset(memory, 0, size);
-        free(holder->memory);
-        holder->memory = memory;
+        PyMem_RawFree(holder->block);
+        holder->block = block;
+        holder->memory = block + (64 - (uintptr_t)block % 64) % 64;
         holder->size = size;
     }
     block_spoil(holder->memory, holder->size);

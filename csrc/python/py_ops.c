@@ -59,7 +59,9 @@ static int parse_activation(PyObject *tuple, void *address)
     double alpha;
 
     if (!PyTuple_Check(tuple) || !PyArg_ParseTuple(tuple, "iid", &f, &surrogate, &alpha)) {
-        PyErr_SetString(PyExc_TypeError, "activation must be (function, surrogate, alpha)");
+        if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_SetString(PyExc_TypeError, "activation must be (function, surrogate, alpha)");
+        }
         return 0;
     }
     if (f < 0 || f >= FUNCTIONS || surrogate < 0 || surrogate >= FUNCTIONS || surrogate == STEP) {
@@ -473,8 +475,10 @@ static int parse_optimizer(PyObject *tuple, void *address)
         !PyArg_ParseTuple(tuple, "iddpdddddd", &method, &o->rate, &o->momentum, &o->nesterov,
                           &o->rho, &o->beta_2, &o->epsilon, &o->clipnorm, &o->clipvalue,
                           &o->weight_decay)) {
-        PyErr_SetString(PyExc_TypeError, "an optimizer is (method, rate, momentum, nesterov, rho, "
-                                         "beta_2, epsilon, clipnorm, clipvalue, weight_decay)");
+        if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_SetString(PyExc_TypeError, "an optimizer is (method, rate, momentum, nesterov, "
+                            "rho, beta_2, epsilon, clipnorm, clipvalue, weight_decay)");
+        }
         return 0;
     }
     if (method < 0 || method >= OPTIMIZERS) {

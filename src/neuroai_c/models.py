@@ -970,20 +970,20 @@ class Sequential:
                 yield layer, inputs
             inputs = getattr(layer, "units", inputs)
 
-    @property
-    def _steps_made(self):
-        """Of training.  C counts them, as no result tells of a call that Ctrl-C interrupts."""
-        return int(self._steps[0])
-
     def _make_slots(self):
         """What the optimizer keeps of every array that C trains; it begins anew."""
         optimizer = self.optimizer if self._compiled else None
-        self._steps = np.zeros(1)
-        self._slots = [
+        slots = [
             tuple(None if optimizer is None or array is None else optimizer._slots(array)
                   for array in layer._raw())
             for layer, _ in self._core_layers()
         ]
+        self._steps, self._slots = np.zeros(1), slots
+
+    @property
+    def _steps_made(self):
+        """Of the optimizer; C counts them with the weights that they change."""
+        return int(self._steps[0])
 
     def _prepare(self, batch_size):
         """The network in C, with fresh slots where the model was compiled since."""

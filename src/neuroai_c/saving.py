@@ -119,7 +119,7 @@ def load_model(path):
     where = f"load_model: {path}"
     try:
         return _model_of(where, arrays, document)
-    except (KeyError, AttributeError, MemoryError) as error:
+    except (KeyError, AttributeError) as error:
         reason = f"{where} is no model of this version: {error!r}"
     except (TypeError, ValueError) as error:
         reason = f"{where}: {str(error).removeprefix(f'{where}: ')}"

@@ -1,0 +1,304 @@
+"""Every allocation made to fail once, in turn: MemoryError, no leak, and nothing half done."""
+
+import argparse
+import concurrent.futures
+import contextlib
+import copy
+import ctypes
+import faulthandler
+import gc
+import itertools
+import json
+import mmap
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .tools import ROOT, WORK, program, run
+
+SOURCE = ROOT / "trust" / "c" / "failing_malloc.c"
+
+# What becomes of a case that goes wrong again and again is not worth waiting for.
+MOST_FAULTS = 10
+
+# What Python, NumPy and OpenSSL themselves make of an allocation that failed in their own code.
+# None of it is accepted where a function of our C was running.
+ACCEPTED = (
+    (SystemError, r"<.*> returned NULL without setting an exception"),
+    (TypeError, r"expected str, bytes or os.PathLike object, not PosixPath"),
+    (RuntimeError, r"can't allocate read lock"),
+    (ValueError, r".*\[digital envelope routines\] .*"),
+)
+
+# How often a failure is repeated to tell a leak from a cache.
+MOST_TIMES = 25
+
+
+def library():
+    """The library that stands in front of malloc, built."""
+    built = WORK / "failing_malloc.so"
+    if not built.exists() or built.stat().st_mtime < SOURCE.stat().st_mtime:
+        WORK.mkdir(exist_ok=True)
+        run([program("cc", "gcc", "clang"), "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",
+             "-shared", "-fPIC", SOURCE, "-o", built, "-pthread", "-ldl"])
+    return built
+
+
+def settle():
+    """Frees what nothing holds any longer, and CPython's caches of names."""
+    sys._clear_type_cache()
+    gc.collect()
+
+
+# ---- within a process whose malloc can fail -------------------------------------------------
+
+
+class Malloc:
+    """The variables of the library."""
+
+    def __init__(self):
+        library = ctypes.CDLL(os.environ["LD_PRELOAD"])
+        library.own()
+        for name in ("until_failure", "failed", "failed_inside", "threads_left", "live",
+                     "by_others"):
+            setattr(self, name, ctypes.c_long.in_dll(library, name))
+        for name in ("inside", "inside_only", "foreign", "tell"):
+            setattr(self, name, ctypes.c_int.in_dll(library, name))
+
+    def mark(self, namespace, name, flag):
+        """While this function runs the flag is set."""
+        function = getattr(namespace, name)
+
+        def marked(*arguments, **options):
+            flag.value = 1
+            try:
+                return function(*arguments, **options) if options else function(*arguments)
+            finally:
+                flag.value = 0
+
+        setattr(namespace, name, marked)
+
+    def mark_all(self):
+        import safetensors.numpy
+
+        from neuroai_c import _core
+
+        for namespace in (_core, _core.f32, _core.f64):
+            for name, value in list(vars(namespace).items()):
+                if callable(value) and not name.startswith("_"):
+                    self.mark(namespace, name, self.inside)
+        # Written in Rust, which ends the process where it gets no memory.
+        self.mark(safetensors.numpy, "serialize", self.foreign)
+        self.mark(safetensors, "deserialize", self.foreign)
+
+
+@contextlib.contextmanager
+def _watched(look):
+    """Calls `look` at the moments between batches, epochs and callbacks."""
+    from neuroai_c import batches, callbacks, models, ops
+
+    with contextlib.ExitStack() as stack:
+        def watch(namespace, name, after=False):
+            function = getattr(namespace, name)
+
+            def watched(*arguments, **options):
+                look()
+                result = function(*arguments, **options)
+                if after:
+                    look()
+                return result
+
+            setattr(namespace, name, watched)
+            stack.callback(setattr, namespace, name, function)
+
+        watch(models.Sequential, "_prepare", after=True)
+        watch(models.Sequential, "_make_weights", after=True)
+        watch(callbacks.CallbackList, "call", after=True)
+        watch(batches.Measures, "values")
+        for kernels in ops._KERNELS.values():
+            watch(kernels, "network_run")
+        yield
+
+
+class Right:
+    """What a case gives where nothing fails, and the states that it passes through.
+
+    Attributes:
+        result: of the call.
+        after: the state after it.
+        going_on: for every state what comes of going on from there.
+    """
+
+    def __init__(self, case):
+        self.going_on = {}
+        subject = case.fresh()
+
+        def look():
+            state = case.look(subject)
+            if state not in self.going_on:
+                self.going_on[state] = copy.deepcopy(subject)
+        look()
+        with _watched(look):
+            self.result = case.call(subject)
+        look()
+        self.after = case.look(subject)
+        for state, twin in self.going_on.items():
+            self.going_on[state] = case.go_on(twin)
+        case.clean(subject)
+
+
+def _accepted(error):
+    return any(type(error) is kind and re.fullmatch(text, str(error)) for kind, text in ACCEPTED)
+
+
+def _fault(case, right, subject, result, error, inside):
+    """What is wrong after a call that may have failed; None: nothing."""
+    state = case.look(subject)
+    if error is None:
+        if result != right.result:
+            return "succeeds with another result"
+        if state != right.after:
+            return "succeeds, but leaves another state"
+    elif not isinstance(error, MemoryError) and (inside or not _accepted(error)):
+        return f"raises {type(error).__name__}: {error}"
+    if state not in right.going_on:
+        return "leaves a state that is neither that of before nor one between two batches"
+    if case.go_on(subject) != right.going_on[state]:
+        return "gives something else afterwards"
+    return None
+
+
+def _once(malloc, case, right, n):
+    """(whether an allocation failed, and one of our C's, the fault, blocks left behind)"""
+    settle()
+    before = malloc.live.value
+    failed, inside, fault = _failing(malloc, case, right, n)
+    settle()
+    return failed, inside, fault, malloc.live.value - before - 1    # `before` is one itself
+
+
+def _failing(malloc, case, right, n):
+    subject, inside_before = case.fresh(), malloc.failed_inside.value
+    result = error = None
+    malloc.until_failure.value = n
+    try:
+        result = case.call(subject)
+    except BaseException as raised:
+        malloc.until_failure.value, failed = 0, malloc.until_failure.value == 0
+        error = raised.with_traceback(None)
+    else:
+        malloc.until_failure.value, failed = 0, malloc.until_failure.value == 0
+    malloc.inside.value = malloc.foreign.value = 0
+    inside = malloc.failed_inside.value > inside_before
+    fault = _fault(case, right, subject, result, error, inside)
+    case.clean(subject)
+    return failed, inside, fault
+
+
+def work(options):
+    """Runs one case; the last line on standard output is what came out, as JSON."""
+    faulthandler.enable()
+    malloc = Malloc()
+    malloc.inside_only.value = options.inside
+    import tqdm
+
+    import neuroai_c as ai
+
+    from .allocation_cases import CASES
+
+    tqdm.tqdm.monitor_interval = 0      # its thread is none of ours
+    ai.set_num_threads(2)
+    case = CASES[options.case]
+    right = Right(case)
+    malloc.mark_all()
+    gc.freeze()
+    place = mmap.mmap(options.place, 8) if options.place is not None else bytearray(8)
+    for _ in range(20):                 # caches are filled
+        _, _, fault, _ = _once(malloc, case, right, 0)
+        assert fault is None, f"without a failure: {fault}"
+    malloc.tell.value = options.tell
+    total = of_ours = 0
+    faults = []
+    for n in itertools.count(options.start, options.step):
+        place[:8] = n.to_bytes(8, "little")
+        failed, inside, fault, left = _once(malloc, case, right, n)
+        total += failed
+        of_ours += inside
+        # CPython's own code leaks where its allocations fail: ours is what is asked.  A cache,
+        # NumPy's of small blocks say, grows now and then; a leak is there every time.
+        for _ in range(MOST_TIMES if inside and not fault else 0):
+            if left <= 0:
+                break
+            left = min(left, _once(malloc, case, right, n)[-1])
+        if fault or (inside and left > 0):
+            faults.append((n, fault or f"leaves {left} blocks behind"))
+        if not failed or len(faults) >= MOST_FAULTS or options.once:
+            break
+    print(json.dumps({"failed": total, "inside": of_ours, "others": malloc.by_others.value,
+                      "faults": faults}))
+
+
+# ---- the processes ----------------------------------------------------------------------------
+
+
+def attempt(name, *, inside=False, start=1, step=1):
+    """What comes of a case, in processes of its own: counts, and a list of (n, fault)."""
+    total = {"failed": 0, "inside": 0, "others": 0, "faults": []}
+    with tempfile.TemporaryFile() as place, tempfile.TemporaryDirectory() as folder:
+        place.truncate(8)
+        while True:
+            process = subprocess.run(
+                [sys.executable, "-m", "trust.allocations", name, "--start", str(start),
+                 "--step", str(step), "--place", str(place.fileno())] + ["--inside"] * inside,
+                cwd=ROOT, capture_output=True, text=True, pass_fds=[place.fileno()],
+                env={**os.environ, "LD_PRELOAD": str(library()), "PYTHONMALLOC": "malloc",
+                     "PYTHONHASHSEED": "0", "TMPDIR": folder},
+            )
+            if process.returncode == 0:
+                result = json.loads(process.stdout.splitlines()[-1])
+                return {key: total[key] + result[key] for key in total}
+            place.seek(0)
+            n = int.from_bytes(place.read(8), "little")
+            lines = process.stderr.strip().splitlines()
+            total["faults"].append((n, f"ends the process with {process.returncode}: "
+                                    + " | ".join(lines[-6:] if n == 0 else lines[:6])))
+            print(name, n, process.stderr, flush=True)
+            if n == 0 or len(total["faults"]) >= MOST_FAULTS:
+                return total
+            start = n + step
+
+
+def check(quick=False):
+    from .allocation_cases import CASES
+
+    cases = [name for name, case in CASES.items() if case.inside or not quick]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda name: attempt(name, inside=quick), cases))
+    faults = [f"{name}, allocation {n}: {fault}" for name, result in zip(cases, results)
+              for n, fault in result["faults"]]
+    assert not faults, "\n".join([f"{len(faults)} faults", *faults])
+    failed, inside, others = (sum(result[key] for result in results)
+                              for key in ("failed", "inside", "others"))
+    assert others == 0, f"{others} allocations by threads of the pool"
+    return (f"{len(cases)} calls, {failed:,} allocations failed, {inside:,} of them in our C: "
+            "no crash, no leak, nothing half done")
+
+
+def _options():
+    parser = argparse.ArgumentParser(prog="python -m trust.allocations",
+                                     description="One case in this process; see check.")
+    parser.add_argument("case")
+    parser.add_argument("--start", type=int, default=1, help="the first allocation that fails")
+    parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--once", action="store_true", help="one allocation only")
+    parser.add_argument("--inside", action="store_true", help="those made within our C only")
+    parser.add_argument("--tell", action="store_true", help="say where the failed ones are")
+    parser.add_argument("--place", type=int, help="a file in which to say how far it has come")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    work(_options())

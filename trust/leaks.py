@@ -1,0 +1,183 @@
+"""Every test in a loop until the memory that Python traces is flat, and the process's until it is.
+
+As a pytest plugin, `python -m pytest -p trust.leaks FILES`, it repeats each test, with fixtures
+made anew, until no repetition in a row of some leaves more memory behind than the one before
+them.  A test that does not get there fails, with the lines whose memory grew.
+"""
+
+import concurrent.futures
+import ctypes
+import gc
+import os
+import re
+import subprocess
+import sys
+import tracemalloc
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from .tools import ROOT
+
+QUIET = 3               # repetitions that must not grow
+MOST = 40               # repetitions after which memory that still grows is a leak
+
+# What is run once or not at all, and why.
+LEFT_OUT = {
+    "notebooks": "they run in kernels of their own",
+    "tests/test_package.py": "looks at files, and starts Python anew",
+    "tests/test_scripts.py": "starts Python anew",
+    "tests/test_benchmarks.py": "starts Python anew",
+}
+QUICK = ("tests/test_optimizer.py", "tests/test_spikes.py", "tests/test_callbacks.py")
+
+
+# ---- the plugin ---------------------------------------------------------------------------
+
+_counts = {"tests": 0, "runs": 0, "skipped": 0}
+
+
+def pytest_collection_finish(session):
+    gc.collect()
+    gc.freeze()
+    tracemalloc.start()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    place = {"nodeid": item.nodeid, "location": item.location}
+    item.ihook.pytest_runtest_logstart(**place)
+    for report in _looped(item, nextitem):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(**place)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter):
+    counts = ", ".join(f"{number} {name}" for name, number in _counts.items())
+    terminalreporter.write_line(f"leaks: {counts}")
+
+
+def _looped(item, nextitem):
+    """Runs a test until its memory is flat; the reports of the last time."""
+    names = dict(item.dtest.globs) if hasattr(item, "dtest") else None
+    sizes = []
+
+    def run():
+        if sizes:                       # what a test has used up, it gets again
+            getattr(item, "_initrequest", lambda: None)()
+            if names is not None:
+                item.dtest.globs.update(names)
+        _counts["runs"] += 1
+        return runtestprotocol(item, log=False, nextitem=nextitem)
+
+    _counts["tests"] += 1
+    while len(sizes) < MOST:
+        reports = run()
+        if not all(report.passed for report in reports):
+            _counts["skipped"] += any(report.skipped for report in reports)
+            return reports
+        sizes.append(_traced())
+        if len(sizes) > QUIET and max(sizes[-QUIET:]) <= sizes[-QUIET - 1]:
+            return reports
+    before = tracemalloc.take_snapshot()
+    for _ in range(QUIET):
+        reports = run()
+    _traced()
+    grown = tracemalloc.take_snapshot().compare_to(before, "lineno")
+    lines = [str(line) for line in grown if line.size_diff > 0 and "tracemalloc" not in str(line)]
+    reports[1].outcome = "failed"
+    reports[1].longrepr = "\n".join([
+        f"{item.nodeid}: memory is not flat after {MOST} repetitions: "
+        + ", ".join(f"{size:,}" for size in sizes[-6:]) + " bytes; what grew:", *lines[:8],
+    ])
+    return reports
+
+
+def _traced():
+    """Bytes that are held, when nothing is that need not be."""
+    sys._clear_type_cache()             # it holds names, a new one for every address
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+# ---- memory that Python does not trace -------------------------------------------------------
+
+ROUNDS = 1000
+
+
+def _rounds(number):
+    """Models, training, prediction and spikes, made and dropped again."""
+    import numpy as np
+
+    import neuroai_c as ai
+
+    rng = np.random.default_rng(0)
+    pixels, y = rng.random((60, 50)), rng.random((60, 10))
+    for i in range(number):
+        ai.set_num_threads(1 + i % 4)
+        spikes = ai.utils.transform_rate(pixels, 20, 6, seed=i)
+        model = ai.Sequential([
+            ai.layers.InputLayer([None, 50]),
+            ai.layers.SNU(40 + i % 7, recurrent=i % 2 == 0, return_sequences=True),
+            ai.layers.SNU(10, lateral_inhibition="sample"),
+        ], seed=i)
+        model.compile("adam")
+        model.fit(spikes, y, batch_size=20, verbose=0)
+        model.predict(spikes[::2], verbose=0)
+
+
+def _resident():
+    """Bytes of this process that are in memory, without what malloc keeps for later."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def watch_resident(rounds):
+    """Prints by how many bytes the process grows in that many rounds, after as many."""
+    _rounds(rounds)
+    before = _resident()
+    _rounds(rounds)
+    print(_resident() - before)
+
+
+# ---- the check --------------------------------------------------------------------------------
+
+
+def _command(*arguments):
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment,
+                          capture_output=True, text=True)
+
+
+def _loop(path):
+    """The counts of a file's tests."""
+    process = _command("-m", "pytest", "-p", "trust.leaks", "-p", "no:cacheprovider", "-q",
+                       "-o", "tmp_path_retention_policy=none", str(path))
+    found = re.search(r"^leaks: (\d+) tests, (\d+) runs, (\d+) skipped$", process.stdout, re.M)
+    assert process.returncode in (0, 5) and found, f"{path}\n{process.stdout}{process.stderr}"
+    return [int(number) for number in found.groups()]
+
+
+def check(quick=False):
+    if quick:
+        paths = [ROOT / path for path in QUICK]
+    else:
+        paths = [path for folder in ("tests", "src/neuroai_c")
+                 for path in sorted((ROOT / folder).rglob("*.py"))
+                 if str(path.relative_to(ROOT)) not in LEFT_OUT
+                 and (folder != "tests" or path.name.startswith("test_"))]
+    rounds = ROUNDS // 10 if quick else ROUNDS
+    grown = int(_command("-c", f"from trust import leaks; leaks.watch_resident({rounds})").stdout)
+    assert grown < MOST_GROWTH, f"the process grew by {grown:,} bytes in {rounds} rounds"
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = list(pool.map(_loop, paths))
+    tests, runs, skipped = map(sum, zip(*counts))
+    return (f"{tests - skipped:,} tests in {runs:,} runs end flat, {skipped} skipped; "
+            f"{rounds:,} models made, trained and dropped: {grown / 1024:+.0f} KiB")
+
+
+# A leak of a kilobyte a round is seen, as is every block of a network; pages come and go.
+MOST_GROWTH = 1 << 20
