@@ -34,7 +34,7 @@ ACCEPTED = (
 )
 
 # How often a failure is repeated to tell a leak from a cache.
-MOST_TIMES = 25
+MOST_TIMES = 3
 
 
 def library():
@@ -216,7 +216,7 @@ def work(options):
     malloc.mark_all()
     gc.freeze()
     place = mmap.mmap(options.place, 8) if options.place is not None else bytearray(8)
-    for _ in range(20):                 # caches are filled
+    for _ in range(5):                 # caches are filled
         _, _, fault, _ = _once(malloc, case, right, 0)
         assert fault is None, f"without a failure: {fault}"
     malloc.tell.value = options.tell

@@ -5,6 +5,7 @@ made anew, until no repetition in a row of some leaves more memory behind than t
 them.  A test that does not get there fails, with the lines whose memory grew.
 """
 
+import array
 import concurrent.futures
 import ctypes
 import gc
@@ -20,7 +21,7 @@ from _pytest.runner import runtestprotocol
 from .tools import ROOT
 
 QUIET = 3               # repetitions that must not grow
-MOST = 40               # repetitions after which memory that still grows is a leak
+MOST = 30               # repetitions after which memory that still grows is a leak
 
 # What is run once or not at all, and why.
 LEFT_OUT = {
@@ -61,10 +62,11 @@ def pytest_terminal_summary(terminalreporter):
 def _looped(item, nextitem):
     """Runs a test until its memory is flat; the reports of the last time."""
     names = dict(item.dtest.globs) if hasattr(item, "dtest") else None
-    sizes = []
+    sizes = array.array("q", bytes(8 * MOST))       # which does not grow
+    times = 0
 
     def run():
-        if sizes:                       # what a test has used up, it gets again
+        if times:                       # what a test has used up, it gets again
             getattr(item, "_initrequest", lambda: None)()
             if names is not None:
                 item.dtest.globs.update(names)
@@ -72,13 +74,15 @@ def _looped(item, nextitem):
         return runtestprotocol(item, log=False, nextitem=nextitem)
 
     _counts["tests"] += 1
-    while len(sizes) < MOST:
+    while times < MOST:
+        reports = None
         reports = run()
         if not all(report.passed for report in reports):
             _counts["skipped"] += any(report.skipped for report in reports)
             return reports
-        sizes.append(_traced())
-        if len(sizes) > QUIET and max(sizes[-QUIET:]) <= sizes[-QUIET - 1]:
+        sizes[times] = _traced()
+        times += 1
+        if times > QUIET and max(sizes[times - QUIET : times]) <= sizes[times - QUIET - 1]:
             return reports
     before = tracemalloc.take_snapshot()
     for _ in range(QUIET):
