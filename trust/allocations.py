@@ -9,12 +9,15 @@ import faulthandler
 import gc
 import itertools
 import json
+import linecache
 import mmap
 import os
+import pickle
 import re
 import subprocess
 import sys
 import tempfile
+import wave
 from pathlib import Path
 
 from .tools import ROOT, WORK, program, run
@@ -28,9 +31,20 @@ MOST_FAULTS = 10
 # None of it is accepted where a function of our C was running.
 ACCEPTED = (
     (SystemError, r"<.*> returned NULL without setting an exception"),
+    (SystemError, r"<.*> returned a result with an exception set"),
+    (SystemError, r"error return without exception set"),
+    (SystemError, r"NULL object passed to Py_BuildValue"),
     (TypeError, r"expected str, bytes or os.PathLike object, not PosixPath"),
-    (RuntimeError, r"can't allocate read lock"),
+    (RuntimeError, r"can't allocate (read )?lock"),
     (ValueError, r".*\[digital envelope routines\] .*"),
+    (pickle.PicklingError, r"Can't pickle <.*>: import of module '.*' failed"),
+    (wave.Error, r"sampling rate not specified"),
+    (ValueError, r"I/O operation on closed file."),
+)
+
+# Where NumPy itself crashes when an allocation of its own fails: the line of ours that asked it.
+CRASHES = (
+    "rng.uniform(-limit, limit, shape)",
 )
 
 # How often a failure is repeated to tell a leak from a cache.
@@ -91,14 +105,14 @@ class Malloc:
                 if callable(value) and not name.startswith("_"):
                     self.mark(namespace, name, self.inside)
         # Written in Rust, which ends the process where it gets no memory.
-        self.mark(safetensors.numpy, "serialize", self.foreign)
+        self.mark(safetensors.numpy, "save", self.foreign)
         self.mark(safetensors, "deserialize", self.foreign)
 
 
 @contextlib.contextmanager
 def _watched(look):
     """Calls `look` at the moments between batches, epochs and callbacks."""
-    from neuroai_c import batches, callbacks, models, ops
+    from neuroai_c import batches, callbacks, layers, models, ops
 
     with contextlib.ExitStack() as stack:
         def watch(namespace, name, after=False):
@@ -116,6 +130,8 @@ def _watched(look):
 
         watch(models.Sequential, "_prepare", after=True)
         watch(models.Sequential, "_make_weights", after=True)
+        for kind in (layers.SNU, layers.Dense):
+            watch(kind, "_build", after=True)
         watch(callbacks.CallbackList, "call", after=True)
         watch(batches.Measures, "values")
         for kernels in ops._KERNELS.values():
@@ -166,7 +182,11 @@ def _fault(case, right, subject, result, error, inside):
         return f"raises {type(error).__name__}: {error}"
     if state not in right.going_on:
         return "leaves a state that is neither that of before nor one between two batches"
-    if case.go_on(subject) != right.going_on[state]:
+    try:
+        afterwards = case.go_on(subject)
+    except Exception as broken:
+        return f"cannot be used afterwards: {type(broken).__name__}: {broken}"
+    if afterwards != right.going_on[state]:
         return "gives something else afterwards"
     return None
 
@@ -238,7 +258,7 @@ def work(options):
         if not failed or len(faults) >= MOST_FAULTS or options.once:
             break
     print(json.dumps({"failed": total, "inside": of_ours, "others": malloc.by_others.value,
-                      "faults": faults}))
+                      "crashes": 0, "faults": faults}))
 
 
 # ---- the processes ----------------------------------------------------------------------------
@@ -246,7 +266,7 @@ def work(options):
 
 def attempt(name, *, inside=False, start=1, step=1):
     """What comes of a case, in processes of its own: counts, and a list of (n, fault)."""
-    total = {"failed": 0, "inside": 0, "others": 0, "faults": []}
+    total = {"failed": 0, "inside": 0, "others": 0, "crashes": 0, "faults": []}
     with tempfile.TemporaryFile() as place, tempfile.TemporaryDirectory() as folder:
         place.truncate(8)
         while True:
@@ -263,12 +283,22 @@ def attempt(name, *, inside=False, start=1, step=1):
             place.seek(0)
             n = int.from_bytes(place.read(8), "little")
             lines = process.stderr.strip().splitlines()
-            total["faults"].append((n, f"ends the process with {process.returncode}: "
-                                    + " | ".join(lines[-6:] if n == 0 else lines[:6])))
-            print(name, n, process.stderr, flush=True)
+            crash = "\n".join(lines[-30:])
+            if _numpys(crash):
+                total["crashes"] += 1
+            else:
+                total["faults"].append((n, f"ends the process with {process.returncode}: {crash}"))
             if n == 0 or len(total["faults"]) >= MOST_FAULTS:
                 return total
             start = n + step
+
+
+def _numpys(crash):
+    """Whether a crash, as faulthandler tells it, is one of those of NumPy that are known."""
+    found = re.search(r"^Current thread.*\n  File \"(.*)\", line (\d+) in ", crash, re.M)
+    if not found or "Segmentation fault" not in crash:
+        return False
+    return linecache.getline(found[1], int(found[2])).strip().removeprefix("return ") in CRASHES
 
 
 def check(quick=False):
@@ -280,11 +310,11 @@ def check(quick=False):
     faults = [f"{name}, allocation {n}: {fault}" for name, result in zip(cases, results)
               for n, fault in result["faults"]]
     assert not faults, "\n".join([f"{len(faults)} faults", *faults])
-    failed, inside, others = (sum(result[key] for result in results)
-                              for key in ("failed", "inside", "others"))
+    failed, inside, others, crashes = (sum(result[key] for result in results)
+                                       for key in ("failed", "inside", "others", "crashes"))
     assert others == 0, f"{others} allocations by threads of the pool"
-    return (f"{len(cases)} calls, {failed:,} allocations failed, {inside:,} of them in our C: "
-            "no crash, no leak, nothing half done")
+    return (f"{len(cases)} calls, {failed + crashes:,} allocations failed, {inside:,} of them in "
+            f"our C: {crashes} crashes within NumPy, none else, nothing half done, no leak of C")
 
 
 def _options():

@@ -2,8 +2,6 @@
 
 import numbers
 
-from . import memory
-
 
 class History:
     """What fit measured.
@@ -36,22 +34,26 @@ class History:
         return f"<History of {count} {'epoch' if count == 1 else 'epochs'}{measures}>"
 
     def _append(self, epoch, values, seconds):
-        self._logged = set()
-        self._add(values, [self.epoch, self.seconds], [epoch, seconds])
+        """Adds an epoch, or, where that fails, nothing."""
+        history = self._with(values, set())
+        epochs, all_seconds = [*self.epoch, epoch], [*self.seconds, seconds]
+        logged = set(values)
+        self.epoch, self.seconds, self.history, self._logged = epochs, all_seconds, history, logged
 
     def _complete(self, values):
-        """Adds the values of the last epoch that are not there yet."""
-        self._add(values, [], [])
+        """Adds the values of the last epoch that are not there yet, all or none of them."""
+        history, logged = self._with(values, self._logged), self._logged | values.keys()
+        self.history, self._logged = history, logged
 
-    def _add(self, values, lists, items):
+    def _with(self, values, logged):
+        """The measures and what is new among values."""
+        history = dict(self.history)
         for name, value in values.items():
-            if name not in self._logged:
+            if name not in logged:
                 if not (isinstance(name, str) and isinstance(value, numbers.Real)):
                     raise TypeError(
                         "fit: logs must have numbers by name, also what a callback adds, "
                         f"got {value!r} as {name!r}"
                     )
-                lists.append(self.history.setdefault(name, []))
-                items.append(float(value))
-        memory.at_once(list.append, lists, items)
-        self._logged |= values.keys()
+                history[name] = [*history.get(name, ()), float(value)]
+        return history

@@ -4,6 +4,8 @@ import collections
 import itertools
 import operator
 
+import math
+
 import numpy as np
 
 _LINE = 64  # bytes of a cache line
@@ -12,7 +14,7 @@ _LINE = 64  # bytes of a cache line
 def aligned_zeros(shape, dtype):
     """Zeros, C-contiguous, that begin on a cache line."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=np.int64))
+    size = math.prod(shape)
     flat = np.zeros(size + _LINE // dtype.itemsize, dtype)
     start = -flat.ctypes.data % _LINE // dtype.itemsize
     return flat[start : start + size].reshape(shape)

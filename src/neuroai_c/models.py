@@ -1004,7 +1004,7 @@ class Sequential:
             layer._core_spec(layer in counted, slots, inputs)
             for (layer, inputs), slots in zip(self._core_layers(), self._slots)
         )
-        network = ops._KERNELS[self.dtype].network_new(specs)
+        network = ops._KERNELS[self.dtype.char].network_new(specs)
         self._network = None            # until what it is told by is there, whatever interrupts
         self._states, self._settings = states, settings
         self._network = network
@@ -1018,7 +1018,7 @@ class Sequential:
         if self._input_shape is None:
             self._build_layers(samples.inputs)
         self._prepare(min(batch_size, len(order)))
-        run = ops._KERNELS[self.dtype].network_run
+        run = ops._KERNELS[self.dtype.char].network_run
         noisy = training and any(isinstance(layer, layers.Dropout) for layer in self._layers)
         key = int(self._rng.integers(2**64, dtype=np.uint64)) if noisy else 0
         kind = "train" if training else "predict" if y is None else "test"

@@ -14,7 +14,8 @@ from . import _core, activations, checks
 from .optimizers import SGD, Adam, RMSprop
 from .spikes import Spikes, _size
 
-_KERNELS = {np.dtype(np.float32): _core.f32, np.dtype(np.float64): _core.f64}
+# By letters: NumPy may fail to hash a dtype where memory is short, and then fails for ever.
+_KERNELS = {"f": _core.f32, "d": _core.f64}
 
 # The numbers that csrc/kernels/neuroai.h gives the reset gates.
 _INHIBITION = {False: 0, "batch": 1, "sample": 2}
@@ -137,7 +138,7 @@ def matmul(x, kernel):
         array([[2.]])
     """
     dtype = checks.precision("matmul", "kernel", kernel)
-    return _KERNELS[dtype].matmul(
+    return _KERNELS[dtype.char].matmul(
         checks.real("matmul", "x", x, dtype), checks.real("matmul", "kernel", kernel, dtype)
     )
 
@@ -183,7 +184,7 @@ def snu_forward(x, kernel, bias, recurrent_kernel=None, *, decay=0.8, activation
     """
     dtype, unit = _unit("snu_forward", kernel, bias, recurrent_kernel, decay, activation, g,
                         lateral_inhibition, initial_state, mask, go_backwards)
-    return _KERNELS[dtype].snu_forward(_counting("snu_forward", x, mask, dtype), *unit)
+    return _KERNELS[dtype.char].snu_forward(_counting("snu_forward", x, mask, dtype), *unit)
 
 
 def snu_backward(dy, x, kernel, bias, recurrent_kernel=None, *, y, V, dy_state=None,
@@ -226,7 +227,7 @@ def snu_backward(dy, x, kernel, bias, recurrent_kernel=None, *, y, V, dy_state=N
     where = "snu_backward"
     dtype, unit = _unit(where, kernel, bias, recurrent_kernel, decay, activation, g,
                         lateral_inhibition, initial_state, mask, go_backwards)
-    dx, dW, db, dR, dd, dy_0, dV_0 = _KERNELS[dtype].snu_backward(
+    dx, dW, db, dR, dd, dy_0, dV_0 = _KERNELS[dtype.char].snu_backward(
         checks.real(where, "dy", dy, dtype),
         None if dy_state is None else checks.real(where, "dy_state", dy_state, dtype),
         None if dV_state is None else checks.real(where, "dV_state", dV_state, dtype),
@@ -265,7 +266,7 @@ def average_forward(x, mask=None):
         array([[0.5]])
     """
     dtype = checks.precision("average_forward", "x", x)
-    return _KERNELS[dtype].average_forward(
+    return _KERNELS[dtype.char].average_forward(
         checks.real("average_forward", "x", x, dtype), _some_steps("average_forward", mask)
     )
 
@@ -301,7 +302,7 @@ def average_backward(dy, T, mask=None):
     """
     dtype = checks.precision("average_backward", "dy", dy)
     T = checks.integer("average_backward", "T", T, 1, np.iinfo(np.intp).max)
-    return _KERNELS[dtype].average_backward(
+    return _KERNELS[dtype.char].average_backward(
         checks.real("average_backward", "dy", dy, dtype), T, _some_steps("average_backward", mask)
     )
 
@@ -339,7 +340,7 @@ def mse_forward(y, target):
         0.5
     """
     dtype, y, target = _outputs("mse_forward", y, target)
-    return _KERNELS[dtype].mse_forward(y, target)
+    return _KERNELS[dtype.char].mse_forward(y, target)
 
 
 def mse_backward(y, target):
@@ -361,7 +362,7 @@ def mse_backward(y, target):
     """
     shape = np.shape(y)
     dtype, y, target = _outputs("mse_backward", y, target)
-    return _KERNELS[dtype].mse_backward(y, target).reshape(shape)
+    return _KERNELS[dtype.char].mse_backward(y, target).reshape(shape)
 
 
 def _step(where, w, g, slots, optimizer, step=1):
@@ -382,7 +383,7 @@ def _step(where, w, g, slots, optimizer, step=1):
             raise ValueError(f"{where}: {name} and g must not overlap")
     flat = [None if slot is None else slot.reshape(-1) for slot in slots.values()]
     flat += [None] * (2 - len(flat))
-    _KERNELS[dtype].optimizer_step(
+    _KERNELS[dtype.char].optimizer_step(
         where, w.reshape(-1), g.reshape(-1), *flat, optimizer._spec(), float(step)
     )
 

@@ -1,5 +1,7 @@
 """Spikes, kept as events instead of zeros and ones."""
 
+import math
+
 import numpy as np
 
 from . import _core, checks
@@ -167,7 +169,7 @@ class Spikes:
 
 def _size(features):
     """The number of inputs of a step of that shape."""
-    return int(np.prod(features, dtype=np.int64))
+    return math.prod(features)
 
 
 def _as_uint8(a):

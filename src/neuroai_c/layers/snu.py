@@ -242,10 +242,9 @@ class SNU(Layer):
                 "SNU", "recurrent_kernel", self.recurrent_initializer, units * 2, rng, dtype
             )
         bias = _drawn("SNU", "bias", self.bias_initializer, units, rng, dtype)
+        decay = np.full(units, self.decay, dtype) if self.trainable_decay else None
         self._kernel_rows = _as_rows(kernel)
-        self._recurrent_kernel, self._bias = recurrent_kernel, bias
-        if self.trainable_decay:
-            self._decay = np.full(units, self.decay, dtype)
+        self._recurrent_kernel, self._bias, self._decay = recurrent_kernel, bias, decay
         self.built = True
 
     def _core_spec(self, counted, slots, inputs):
