@@ -22,5 +22,5 @@ def check(quick=False):
         return checks_of(succeed([valgrind, *MEMCHECK, compile_program(build)]))
 
     checks = sum(at_once(run_one, builds))
-    return (f"{len(builds)} programs ({' '.join(isas if not quick else isas[:1])}), "
+    return (f"{len(builds)} builds of the programs ({' '.join(isas if not quick else isas[:1])}), "
             f"{checks:,} numbers right, 0 errors, 0 leaks")

@@ -129,6 +129,12 @@ static void *worker(void *argument)
     return NULL;
 }
 
+#if defined(_WIN32)                     /* neither fork nor signals for threads */
+
+static void prepare(void) { }
+
+#else
+
 static void after_fork(void)
 {
     static const Signal fresh = SIGNAL_INIT;
@@ -142,14 +148,19 @@ static void after_fork(void)
 
 static void prepare(void) { pthread_atfork(NULL, NULL, after_fork); }
 
-/* signals are for the caller's threads: Python's handlers run there */
+#endif
+
 static void add_threads(int wanted)
 {
-    sigset_t all, before;
     pthread_t thread;
+
+#if !defined(_WIN32)
+    /* signals are for the caller's threads: Python's handlers run there */
+    sigset_t all, before;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+#endif
     while (pool.threads < wanted) {
         Start *start = &starts[pool.threads + 1];
 
@@ -160,7 +171,9 @@ static void add_threads(int wanted)
         pthread_detach(thread);
         pool.threads++;
     }
+#if !defined(_WIN32)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+#endif
 }
 
 void team_run(TeamWork *work, void *job, int ranks)
