@@ -5,7 +5,6 @@ import copy
 import functools
 import io
 import os
-import pickle
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -143,7 +142,6 @@ pure("Spikes, dense", np.asarray, _spikes)
 pure("Spikes, one sample", lambda s: s[2], _spikes)
 pure("Spikes, some samples", lambda s: (s[1:3], s[[4, 0]], s[np.arange(5) > 2]), _spikes)
 pure("Spikes, sample by sample", list, _spikes)
-pure("Spikes, pickled", lambda s: pickle.loads(pickle.dumps(s)), _spikes)
 pure("transform_rate", ai.utils.transform_rate, _rng.random((40, 3, 7)), 20, 6, seed=3)
 pure("to_categorical", ai.utils.to_categorical, [0.0, 2, 1], inside=False)
 
@@ -277,8 +275,6 @@ _other = [np.full_like(weight, 0.25) for weight in _template(_music, True, True)
 model_case("set_weights", lambda s: s.model.set_weights(_other), **_lengths, inside=False)
 model_case("set_weights of lists", lambda s: s.model.set_weights([w.tolist() for w in _other]),
            **_lengths, inside=False)
-model_case("copied", lambda s: copy.deepcopy(s.model), inside=False)
-model_case("pickled", lambda s: pickle.loads(pickle.dumps(s.model)), inside=False)
 
 model_case("predict", lambda s: s.model.predict(_events, **_short))
 model_case("predict, sequences", lambda s: s.model.predict(_ragged, **_short), **_lengths)

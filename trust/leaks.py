@@ -64,6 +64,7 @@ def _looped(item, nextitem):
     names = dict(item.dtest.globs) if hasattr(item, "dtest") else None
     sizes = array.array("q", bytes(8 * MOST))       # which does not grow
     times = 0
+    known = {}
 
     def run():
         if times:                       # what a test has used up, it gets again
@@ -80,6 +81,9 @@ def _looped(item, nextitem):
         if not all(report.passed for report in reports):
             _counts["skipped"] += any(report.skipped for report in reports)
             return reports
+        # Those that outlive a test, tmp_path_factory say, are told of each that used them.
+        for fixture in _fixtures(item):
+            del fixture._finalizers[known.setdefault(fixture, len(fixture._finalizers)) :]
         sizes[times] = _traced()
         times += 1
         if times > QUIET and max(sizes[times - QUIET : times]) <= sizes[times - QUIET - 1]:
@@ -96,6 +100,11 @@ def _looped(item, nextitem):
         + ", ".join(f"{size:,}" for size in sizes[-6:]) + " bytes; what grew:", *lines[:8],
     ])
     return reports
+
+
+def _fixtures(item):
+    known = item._fixtureinfo.name2fixturedefs if hasattr(item, "_fixtureinfo") else {}
+    return [fixture for fixtures in known.values() for fixture in fixtures]
 
 
 def _traced():

@@ -145,8 +145,8 @@ class Layer(Shown):
         return [getattr(self, name) for name in self._trained]
 
     def _arrays(self):
-        """The weights that there are."""
-        return [self._shown(array) for array in self._raw() if array is not None]
+        """The weights that there are: none where making them ended in the middle."""
+        return [self._shown(array) for array in self._raw() if array is not None and self.built]
 
     def _shown(self, array):
         """What of an array, or of an optimizer's slot for it, is weights."""
