@@ -68,6 +68,12 @@ static int exec_module(PyObject *module)
 {
     Isa isa;
 
+    /* before NumPy is, as the main interpreter could no longer import it afterwards */
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError, "neuroai_c is for the main interpreter: NumPy does not "
+                        "support sub-interpreters");
+        return -1;
+    }
     if (PyArray_ImportNumPyAPI() < 0 || (isa = choose_isa()) == ISAS) {
         return -1;
     }
@@ -82,6 +88,9 @@ static int exec_module(PyObject *module)
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, exec_module},
+#if PY_VERSION_HEX >= 0x030c0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
 #if PY_VERSION_HEX >= 0x030d0000
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},  /* what is shared is atomic or guarded */
 #endif

@@ -9,6 +9,8 @@
 
 #include "team.h"
 
+#include "subnormal.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -78,10 +80,11 @@ static struct {
     int threads;                        /* that run, ranks 1..threads */
     TeamWork *work;
     void *job;
+    uint64_t control;                   /* the caller's: its rounding mode is all ranks' */
     Signal begun;
     Team team;                          /* the ranks of this job */
     Team all;                           /* these and the threads it does not need */
-} pool = {ATOMIC_FLAG_INIT, 0, NULL, NULL, SIGNAL_INIT, {1, 0, 0, SIGNAL_INIT},
+} pool = {ATOMIC_FLAG_INIT, 0, NULL, NULL, 0, SIGNAL_INIT, {1, 0, 0, SIGNAL_INIT},
           {1, 0, 0, SIGNAL_INIT}};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -122,6 +125,7 @@ static void *worker(void *argument)
         signal_wait(&pool.begun, begun);
         begun++;
         if (start.rank < pool.team.ranks) {
+            subnormals_set(pool.control);
             pool.work(pool.job, &pool.team, start.rank, pool.team.ranks);
         }
         team_barrier(&pool.all);
@@ -189,6 +193,7 @@ void team_run(TeamWork *work, void *job, int ranks)
     add_threads(ranks - 1);
     pool.work = work;
     pool.job = job;
+    pool.control = subnormals_read();
     pool.team.ranks = pool.threads + 1 < ranks ? pool.threads + 1 : ranks;
     pool.all.ranks = pool.threads + 1;
     signal_raise(&pool.begun);
