@@ -455,6 +455,8 @@ def test_models_have_an_end():
     model = ai.Sequential([layers.Dropout(0.5) for _ in range(1000)])
     with pytest.raises(ValueError, match="add: a model has at most 1000 layers"):
         model.add(layers.Dropout(0.5))
+    with pytest.raises(ValueError, match="compile: metrics must be at most 1000, got 1001"):
+        model.compile(metrics=["acc"] * 1001)
 
 
 @pytest.mark.parametrize("place, value", SIZES, ids=str)

@@ -231,7 +231,8 @@ def _resumed(quick):
         _train(path, epochs)
         found, desired = _content(path), _content(whole)
     assert found == desired, "training that was killed ended with another model"
-    return f"{kills} times killed and begun again from its checkpoint, training ended with the same bits"
+    return (f"{kills} times killed and begun again from its checkpoint, training ended with the "
+            "same bits")
 
 
 def _train(path, epochs, seconds=None):

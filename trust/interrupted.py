@@ -102,7 +102,8 @@ def _transforms():
 
 
 CALLS = {
-    "nothing": _does_nothing, "fit": _fits, "fit with a bar": _fits_with_a_bar, "fit, batches of 30 ms": _fits_in_batches,
+    "nothing": _does_nothing, "fit": _fits, "fit with a bar": _fits_with_a_bar,
+    "fit, batches of 30 ms": _fits_in_batches,
     "fit, batches of 300 ms": _fits_in_batches, "train_on_batch": _trains_on_batches,
     "predict": _predicts, "evaluate": _evaluates, "transform_rate": _transforms,
 }
@@ -140,10 +141,13 @@ def verify():
         _model._rng = copy.deepcopy(twin._rng)  # it may have drawn for an epoch that had no batch
         history = _model.history
         if history is not None:
-            lengths = {len(row) for row in (history.epoch, history.seconds, *history.history.values())}
-            assert len(lengths) == 1, history.history
+            rows = (history.epoch, history.seconds, *history.history.values())
+            assert len({len(row) for row in rows}) == 1, history.history
         for model in (_model, twin):
-            _fit(model) if "ms" not in _call else model.fit(_spikes[:100], _targets[:100], verbose=0)
+            if "ms" in _call:
+                model.fit(_spikes[:100], _targets[:100], verbose=0)
+            else:
+                _fit(model)
         assert _state(_model) == _state(twin), "training did not go on as it should"
     print(f"right {steps} {_ended}", file=sys.stderr, flush=True)
 

@@ -27,8 +27,9 @@ from .use import Look, Use, changing, reading, running
 # bar.  A batch that takes longer is a run of its own; with shorter ones it is at most 40 ms.
 _SECONDS = 0.02
 
-# Each is compared with all before it: a file of hundreds of thousands would take minutes.
-_MOST_LAYERS = 1000
+# Layers, and metrics.  Each is compared with all before it: those that a file can name would
+# take minutes.
+MOST = 1000
 
 
 class Sequential:
@@ -136,8 +137,8 @@ class Sequential:
             return
         if layer in self._layers:
             raise ValueError(f"add: {layer!r} is in the model already")
-        if len(self._layers) >= _MOST_LAYERS:
-            raise ValueError(f"add: a model has at most {_MOST_LAYERS} layers")
+        if len(self._layers) >= MOST:
+            raise ValueError(f"add: a model has at most {MOST} layers")
         if isinstance(layer, layers.GlobalAveragePooling1D):
             if not any(isinstance(other, (layers.SNU, layers.Dense)) for other in self._layers):
                 raise ValueError(f"add: {layer!r} needs a layer before it, one with weights")
@@ -585,6 +586,8 @@ class Sequential:
         loss = losses.get(loss, "compile", "loss")
         if metrics is not None and not isinstance(metrics, (tuple, list)):
             raise TypeError(f"compile: metrics must be a list, got {metrics!r}")
+        if metrics is not None and len(metrics) > MOST:
+            raise ValueError(f"compile: metrics must be at most {MOST}, got {len(metrics)}")
         measures = [_metric(metric, self._layers, loss) for metric in metrics or ()]
         names = ["loss"] + [metric.name for metric in measures]
         if len(set(names)) < len(names):

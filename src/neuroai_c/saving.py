@@ -166,11 +166,13 @@ def _promised(model, input_shape):
 
 
 def _compile(where, model, saved, steps, slots):
+    from .models import MOST
+
     by_name = {layer.name: layer for layer in model.layers}
     model.compile(
         deserialize("optimizer", saved["optimizer"], where),
         deserialize("loss", saved["loss"], where),
-        [deserialize("metric", metric, where, by_name) for metric in saved["metrics"]],
+        [deserialize("metric", metric, where, by_name) for metric in saved["metrics"][: MOST + 1]],
     )
     if steps is not None:
         model._make_slots()
