@@ -1,6 +1,7 @@
 """What the checks with sanitizers share: Python in a build that has one, and proof that it looks."""
 
 import ctypes
+import os
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,12 @@ def python(lib, runtimes, options, arguments, **environment):
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir()
     options = f"{options}:log_path={reports}/report"
-    done = run(
-        [sys.executable, *arguments], check=False, stdout=subprocess.PIPE, text=True,
+    print("+ python", *arguments, flush=True)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True,
         preexec_fn=fixed_addresses,
         env={
+            **os.environ,
             "LD_PRELOAD": " ".join(map(runtime, runtimes)),
             "PYTHONPATH": str(lib),
             "NEUROAI_C_NUM_THREADS": "2",
