@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import ctypes.util
 import gc
-import hashlib
 import json
 import locale
 import logging
@@ -73,8 +72,7 @@ def descriptors():
 def snapshot():
     root = logging.getLogger()
     found = {
-        "numpy's generator": hashlib.sha256(repr(np.random.get_state()).encode()).hexdigest(),
-        "numpy's numbers": np.random.get_state()[1].tobytes(),
+        "numpy's numbers": [np.asarray(part).tobytes() for part in np.random.get_state()],
         "random": random.getstate(),
         "numpy's errors": (np.geterr(), np.geterrcall()),
         "numpy's printing": np.get_printoptions(),
@@ -120,8 +118,9 @@ def unchanged():
     before = snapshot()
     yield
     after = snapshot()
-    changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
-    assert not changed
+    changed = [f"{name}: {before[name]}, then {after[name]}"
+               for name in before if before[name] != after[name]]
+    assert not changed, "\n".join(changed)
 
 
 # ---- public calls ------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class Stream:
         self._rest = iter(())
 
     def epoch(self, model):
-        count = 0
+        count, version = 0, model._version
         while self.steps is None or count < self.steps:
             batch = next(self._rest, _END)
             if batch is _END:
@@ -74,6 +74,7 @@ class Stream:
                     f"fit: x must give batches for every epoch, but ended after {count} of this one"
                 )
             count += 1
+            model._check_version("fit", version)            # an iterable may use the model
             samples, y, weights = model._data("fit", *pair("fit", "a batch of x", batch))
             order = np.arange(samples.count, dtype=np.intp)
             yield samples, y, weights, order, samples.count

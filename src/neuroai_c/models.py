@@ -706,7 +706,6 @@ class Sequential:
                 start = time.perf_counter()
                 measures = batches.Measures(self)
                 for samples, y, weights, order, size in source.epoch(self):
-                    self._check_version("fit", version)     # an iterable may use the model
                     self._run(samples, y, weights, order, size, title, bar, measures,
                               training=True, hooks=hooks if hooks.train_batches else None)
                     if self.stop_training:
@@ -864,7 +863,7 @@ class Sequential:
 
     def _check_version(self, where, version):
         if self._version is not version:
-            raise RuntimeError(f"{where}: the model was changed by a callback while it ran")
+            raise RuntimeError(f"{where}: the model was changed while it ran")
 
     def _check_batches(self, where, count, batch_size):
         """ValueError where a stateful layer would meet a smaller batch."""
