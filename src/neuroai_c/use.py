@@ -10,36 +10,42 @@ import weakref
 
 
 class _Call:
-    """A call that has an object.
+    """A call that has an object, as long as it lasts.
 
-    A Use knows it by a weak reference, and the call keeps it in a list that it empties in the
-    end: a step that Ctrl-C cannot come between, as it can with locks.
+    Whatever ends it, nothing has to be given back, as a Use knows it by a weak reference only:
+    Ctrl-C can come at any moment, between taking a lock and being ready to release it as well.
     """
 
-    __slots__ = ("thread", "changes", "__weakref__")
 
-    def __init__(self, changes):
-        self.thread = threading.get_ident()
-        self.changes = changes
+class _Known(weakref.ref):
+    """What a Use knows of a call."""
+
+    __slots__ = ("thread", "changes")
 
 
 class Use:
     """Which thread has an object, and how often it was changed."""
 
     def __init__(self):
-        self._calls = []                # weak references, in the order in which they came
+        self._calls = []                # in the order in which they came
         self._changes = 0
 
     def _first(self):
-        return next((call for call in [known() for known in [*self._calls]] if call), None)
+        for known in [*self._calls]:
+            if known() is not None:
+                return known
+        return None
 
-    def take(self, call):
-        """Whether the object is the call's, from now on: no other thread has it."""
-        self._calls.append(weakref.ref(call[0], self._calls.remove))
-        if self._first().thread != call[0].thread:
+    def take(self, calls, changes):
+        """Whether the object is now that of calls[0], the only reference to the call."""
+        known = _Known(calls[0], self._calls.remove)
+        known.thread, known.changes = threading.get_ident(), changes
+        self._calls.append(known)
+        first = self._first()
+        if first.thread != known.thread:
             return False
-        if call[0].changes:             # the call first: see `seen`
-            self._first().changes = True
+        if changes:                     # the call first: see `seen`
+            first.changes = True
             self._changes += 1
         return True
 
@@ -83,13 +89,14 @@ def changing(method, changes=True):
 
     @functools.wraps(method)
     def guarded(self, *arguments, **options):
-        call = [_Call(changes)]         # the only reference
+        calls = [_Call()]
         try:
-            if not all([use.take(call) for use in self._uses()]):
-                raise _in_use(method.__name__, self)
+            for use in self._uses():
+                if not use.take(calls, changes):
+                    raise _in_use(method.__name__, self)
             return method(self, *arguments, **options)
         finally:
-            del call[:]
+            del calls[:]                # the error that goes on from here may be kept for long
 
     return guarded
 
