@@ -3,6 +3,7 @@
 trust/allocations.py has all allocations fail, one by one; here those of our C in a few calls.
 """
 
+import csv
 import os
 import shutil
 import sys
@@ -103,6 +104,22 @@ def test_a_layer_half_built_has_no_weights(monkeypatch):
     assert layer.get_weights() == [] and layer.count_params() == 0
     monkeypatch.undo()
     assert layer(np.ones((1, 2, 4))).shape == (1, 2)
+
+
+def test_a_log_has_whole_lines(monkeypatch, tmp_path):
+    logger = ai.callbacks.CSVLogger(tmp_path / "log")
+    logger.on_train_begin()
+
+    def fail(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(csv.DictWriter, "writerow", fail)
+    with pytest.raises(MemoryError):
+        logger.on_epoch_end(0, {"loss": 0.5})
+    assert (tmp_path / "log").read_text() == ""
+    monkeypatch.undo()
+    logger.on_epoch_end(1, {"loss": 0.25})
+    assert (tmp_path / "log").read_text() == "epoch,loss\n1,0.25\n"
 
 
 def test_load_model_says_that_memory_ran_out(monkeypatch, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import inspect
+import io
 import math
 import os
 
@@ -395,21 +396,22 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch, **(logs or {})}
-        new = self._names is None
-        if new:
-            self._names = ["epoch", *sorted(logs or {})]
-        if not row.keys() <= set(self._names):
+        names = ["epoch", *sorted(logs or {})] if self._names is None else self._names
+        if not row.keys() <= set(names):
             raise ValueError(
-                f"CSVLogger: {self.filename} has the columns {', '.join(self._names)}, "
+                f"CSVLogger: {self.filename} has the columns {', '.join(names)}, "
                 f"but there are {', '.join(row)}"
             )
+        text = io.StringIO(newline="")  # whole lines, or none
+        writer = csv.DictWriter(
+            text, names, restval="NA", delimiter=self.separator, lineterminator="\n"
+        )
+        if self._names is None:
+            writer.writeheader()
+        writer.writerow(row)
         with open(self.filename, "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(
-                file, self._names, restval="NA", delimiter=self.separator, lineterminator="\n"
-            )
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+            file.write(text.getvalue())
+        self._names = names
 
 
 class LearningRateScheduler(Callback):

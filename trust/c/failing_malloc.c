@@ -25,6 +25,7 @@ int inside_only;        /* only what is allocated then counts */
 int foreign;            /* code is running of which nothing fails and counts */
 long failed, failed_inside;
 long threads_left = -1; /* threads that can still be made; -1: any number */
+long *note;             /* is told of the failure: 1, or 2 where it is inside; NULL: nothing */
 int tell;               /* write to standard error where the allocation is that fails */
 
 atomic_long live;       /* blocks that there are */
@@ -55,6 +56,9 @@ static int fails(void)
     }
     failed++;
     failed_inside += inside;
+    if (note) {
+        *note = 1 + inside;
+    }
     if (tell) {
         void *frames[64];
 
