@@ -16,6 +16,7 @@ import sys
 import tracemalloc
 
 import pytest
+from _pytest.fixtures import FixtureDef
 from _pytest.runner import runtestprotocol
 
 from .tools import ROOT
@@ -35,11 +36,13 @@ QUICK = ("tests/test_optimizer.py", "tests/test_spikes.py", "tests/test_callback
 
 # ---- the plugin ---------------------------------------------------------------------------
 
+_fixtures = []
 _counts = {"tests": 0, "runs": 0, "skipped": 0}
 
 
 def pytest_collection_finish(session):
     gc.collect()
+    _fixtures.extend(thing for thing in gc.get_objects() if isinstance(thing, FixtureDef))
     gc.freeze()
     tracemalloc.start()
 
@@ -82,7 +85,7 @@ def _looped(item, nextitem):
             _counts["skipped"] += any(report.skipped for report in reports)
             return reports
         # Those that outlive a test, tmp_path_factory say, are told of each that used them.
-        for fixture in _fixtures(item):
+        for fixture in _fixtures:
             del fixture._finalizers[known.setdefault(fixture, len(fixture._finalizers)) :]
         sizes[times] = _traced()
         times += 1
@@ -100,11 +103,6 @@ def _looped(item, nextitem):
         + ", ".join(f"{size:,}" for size in sizes[-6:]) + " bytes; what grew:", *lines[:8],
     ])
     return reports
-
-
-def _fixtures(item):
-    known = item._fixtureinfo.name2fixturedefs if hasattr(item, "_fixtureinfo") else {}
-    return [fixture for fixtures in known.values() for fixture in fixtures]
 
 
 def _traced():
