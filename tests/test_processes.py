@@ -148,14 +148,15 @@ multiprocessing.set_start_method("spawn")
 """)
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "forkserver"])
-def test_workers_of_a_torch_data_loader(method):
+@needs_fork
+def test_workers_of_a_torch_data_loader():
+    """Forked, after this process has trained: trust/processes.py has spawned ones too."""
     torch = pytest.importorskip("torch")
     dataset = children.Encoded()
     wanted = [children.batch(dataset[i] for i in part) for part in ((0, 1, 2), (3, 4))]
     loader = torch.utils.data.DataLoader(
         dataset, batch_size=3, num_workers=2, collate_fn=children.batch, timeout=children.SECONDS,
-        multiprocessing_context=method,
+        multiprocessing_context="fork",
     )
     for _ in range(2):
         got = list(loader)
@@ -283,7 +284,8 @@ def test_reading_a_model_that_another_thread_predicts_with(call, tmp_path):
 
 @pytest.mark.parametrize("call", ["save", "a copy", "a layer"])
 def test_predicting_with_states_changes_a_model(call, tmp_path):
-    model = ai.Sequential([ai.layers.InputLayer([None, 7]), ai.layers.SNU(4, stateful=True)], seed=0)
+    stateful = ai.layers.SNU(4, stateful=True)
+    model = ai.Sequential([ai.layers.InputLayer([None, 7]), stateful], seed=0)
     with in_use(model, "predict"), pytest.raises(RuntimeError, match=IN_USE):
         READS[call](model, tmp_path)
 
@@ -406,7 +408,8 @@ atexit.register(lambda: print("same" if trained(ai) == wanted else "other"))
     "an object that trains": """
 class Last:
     def __init__(self):
-        self.model, self.data, self.digest, self.wanted = small_model(ai), small_data(), digest, trained(ai)
+        self.model, self.data = small_model(ai), small_data()
+        self.digest, self.wanted = digest, trained(ai)
 
     def __del__(self):
         self.model.fit(*self.data, epochs=2, batch_size=8, verbose=0)

@@ -18,9 +18,9 @@ from .tools import ROOT, Missing
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-import children  # noqa: E402
-import neuroai_c as ai  # noqa: E402
-from children import small_data, small_model, trained  # noqa: E402
+import children
+import neuroai_c as ai
+from children import small_data, small_model, trained
 
 IN_USE = "in use by another thread"
 LIMIT = 300                             # seconds, of a child that has to do with all others
@@ -35,7 +35,7 @@ def check(quick=False):
     results = [
         _forks(20 if quick else 500),
         _kinds(1 if quick else 20),
-        _loaders(torch, 1 if quick else 5),
+        _loaders(torch, 1 if quick else 3),
         _own_models(2 if quick else 40),
         _one_model(5 if quick else 120),
         _endings(2 if quick else 20),

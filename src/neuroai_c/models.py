@@ -642,8 +642,8 @@ class Sequential:
 
         Raises:
             TypeError, ValueError: data of another kind or shape, NaN or infinity in them.
-            RuntimeError: the model is not compiled, is changed by a callback, or is in use by
-                another thread.
+            RuntimeError: the model is not compiled, is changed by a callback or by an iterable
+                of batches, or is in use by another thread.
             FloatingPointError: the loss or its gradient became NaN or infinite; the weights are
                 those after the batch before.
 
