@@ -221,7 +221,8 @@ def model_case(name, call, make=_page, compiled=True, trained=True, files=False,
 
     def go_on(subject):
         model = subject.model
-        result = [model._lock._is_owned()]      # else no other thread could use it
+        # else no other thread could use it
+        result = [all(use._first() is None for use in model._uses())]
         if model._compiled:
             result.append(model.train_on_batch(x[:13], y[:13]))
         if model.layers:
