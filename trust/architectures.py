@@ -1,5 +1,6 @@
 """The C for other machines: aarch64 under an emulator, Windows and macOS as far as it compiles."""
 
+import functools
 import itertools
 import sysconfig
 import venv
@@ -9,10 +10,7 @@ import numpy
 from .kernels import (
     ONE_COPY,
     PLAIN,
-    PRECISIONS,
     PROGRAMS,
-    SOURCES,
-    Build,
     all_builds,
     at_once,
     build_and_run,
@@ -102,13 +100,10 @@ def _elsewhere(quick):
     parts = []
     for target, isas in TARGETS.items():
         command = [*zig, "-target", target]
-        # one after the other first: what zig builds of a target's system it keeps
-        builds = [
-            build for build in all_builds(target, QUICK, isas[:1] if quick else isas, programs)
-        ]
-        for build in builds[:1]:
-            compile_program(build, command)
-        at_once(lambda build: compile_program(build, command), builds[1:])
+        builds = all_builds(target, QUICK, isas[:1] if quick else isas, programs)
+        compile_here = functools.partial(compile_program, command=command)
+        compile_here(builds[0])         # alone: zig builds the target's libraries and keeps them
+        at_once(compile_here, builds[1:])
         said = f"{target}: {len(builds)} programs compiled and linked"
         if "macos" in target:
             said += f", the extension of {_extension(command, target, quick)} files too"
@@ -121,19 +116,18 @@ def _extension(command, target, quick):
     NumPy; returns how many files it has."""
     folder = WORK / "kernels" / f"extension_{target}"
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [
-        path for name in ("python", "runtime", "variants") for path in (ROOT / "csrc" / name).glob("*.c")
-        # the border's py_ops.c and others are included by the variants
-        if path.name not in ("py_ops.c", "py_network.c", "py_rate.c")
-    ] + [ROOT / "csrc" / "kernels" / "spikes.c"]
+    # the variants include the rest of the border, as they do the kernels and the network
+    sources = [ROOT / "csrc" / f"{name}.c" for name in (
+        "kernels/spikes", "python/border", "python/module", "python/py_spikes", "python/py_team",
+        "runtime/isa", "runtime/team",
+    )] + sorted((ROOT / "csrc" / "variants").glob("*.c"))
     includes = [f"-I{sysconfig.get_paths()['include']}", f"-I{numpy.get_include()}"]
     level = QUICK if quick else (*PLAIN, ONE_COPY)
 
     def compile_one(source):
         result = folder / f"{source.stem}.o"
         succeed([*command, *project_flags(), *level, "-Werror", *includes,
-                 "-DNPY_TARGET_VERSION=NPY_1_23_API_VERSION", "-c", source, "-o", result],
-                seconds=1200)
+                 "-DNPY_TARGET_VERSION=NPY_1_23_API_VERSION", "-c", source, "-o", result])
         return result
 
     objects = at_once(compile_one, sources)

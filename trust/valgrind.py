@@ -1,6 +1,14 @@
 """The kernels' C programs under valgrind's memcheck: no error, no leak."""
 
-from .kernels import ONE_COPY, all_builds, at_once, checks_of, compile_program, isas_here, succeed
+from .kernels import (
+    ONE_COPY,
+    all_builds,
+    at_once,
+    checks_of,
+    compile_program,
+    isas_here,
+    succeed,
+)
 from .tools import program
 
 # Outputs are left as malloc gives them: valgrind tells a number that a kernel left out.

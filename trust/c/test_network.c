@@ -39,7 +39,7 @@ static Data data_of(int masked)
     for (ptrdiff_t s = 0; s < SAMPLES; s++) {
         target[s] = (real)(s % CLASSES);
         data.order[s] = SAMPLES - 1 - s;
-        for (ptrdiff_t i = 0; i < STEPS * INPUTS; i++) {        /* each class has inputs of its own */
+        for (ptrdiff_t i = 0; i < STEPS * INPUTS; i++) {    /* each class has inputs of its own */
             dense[s * STEPS * INPUTS + i] = with_chance(i % CLASSES == s % CLASSES ? 0.5 : 0.05);
         }
     }

@@ -105,7 +105,10 @@ static double *data_of(ptrdiff_t n, ptrdiff_t T)
     return data;
 }
 
-static ptrdiff_t part_begin(ptrdiff_t part, ptrdiff_t parts, ptrdiff_t n) { return n * part / parts; }
+static ptrdiff_t part_begin(ptrdiff_t part, ptrdiff_t parts, ptrdiff_t n)
+{
+    return n * part / parts;
+}
 
 /* the sum of the counts, as first has it */
 static ptrdiff_t *first_of(const ptrdiff_t *count, ptrdiff_t samples)
@@ -189,9 +192,11 @@ static void test_threshold(void)
 {
     CHECK(threshold_of(0, 1, 1) == 0 && threshold_of(-1, 1, 1) == 0);
     CHECK(threshold_of(NAN, 1, 1) == 0 && threshold_of(INFINITY, 1, 1) == UINT64_C(1) << 53);
-    CHECK(threshold_of(1, 1, 1) == UINT64_C(1) << 53 && threshold_of(5, 1, 2) == UINT64_C(1) << 53);
+    CHECK(threshold_of(1, 1, 1) == UINT64_C(1) << 53);
+    CHECK(threshold_of(5, 1, 2) == UINT64_C(1) << 53);
     CHECK(threshold_of(0x1p-53, 1, 1) == 1 && threshold_of(0x1p-60, 1, 1) == 1);
-    CHECK(threshold_of(1, 1, 2) == UINT64_C(1) << 52 && threshold_of(0.5, 2, 4) == UINT64_C(1) << 51);
+    CHECK(threshold_of(1, 1, 2) == UINT64_C(1) << 52);
+    CHECK(threshold_of(0.5, 2, 4) == UINT64_C(1) << 51);
 }
 
 static void test_all(void)

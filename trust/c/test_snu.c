@@ -397,7 +397,8 @@ static void check_backward(const Case *c, int in_pieces, int libm)
     record("D", D, B * T * M, libm);
     record("dd", dd, B * M, libm);
     if (c->unit.y_0) {
-        const real *dy_0 = without_rest(out.dy_0, B, M, m), *dV_0 = without_rest(out.dV_0, B, M, m);
+        const real *dy_0 = without_rest(out.dy_0, B, M, m);
+        const real *dV_0 = without_rest(out.dV_0, B, M, m);
 
         CHECK_NEAR(dy_0, wanted.dy_0, B * M, roundings);
         CHECK_NEAR(dV_0, wanted.dV_0, B * M, roundings);

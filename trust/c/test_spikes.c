@@ -63,6 +63,11 @@ static void test_refused(ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N)
         dense[i] = before;
     }
     CHECK(spikes_count(first, active, dense, samples, T, N) == 0);
+    memset(dense, 0, (size_t)n);
+    for (int bit = 1; bit < 8; bit++) {             /* alone among zeros */
+        dense[n / 2] = (uint8_t)(1 << bit);
+        CHECK(spikes_count(first, active, dense, samples, T, N) == -1);
+    }
     free_arrays();
 }
 
