@@ -21,7 +21,7 @@ from .kernels import (
 )
 from .tools import ROOT, WORK, Missing, program
 
-QUICK = ("-O1", ONE_COPY)
+QUICK = ("-O1", *ONE_COPY)
 # What two libms may differ by, of the largest number of an array, times what follows from it.
 ROUNDING = {"f32": 1e-5, "f64": 1e-11}
 TARGETS = {
@@ -122,7 +122,7 @@ def _extension(command, target, quick):
         "runtime/isa", "runtime/team",
     )] + sorted((ROOT / "csrc" / "variants").glob("*.c"))
     includes = [f"-I{sysconfig.get_paths()['include']}", f"-I{numpy.get_include()}"]
-    level = QUICK if quick else (*PLAIN, ONE_COPY)
+    level = QUICK if quick else (*PLAIN, *ONE_COPY)
 
     def compile_one(source):
         result = folder / f"{source.stem}.o"

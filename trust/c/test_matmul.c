@@ -22,7 +22,7 @@ static void test_product(ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t cols, int ad
     const ptrdiff_t in_C = rows ? (rows - 1) * ci + cols : 0;
     const real *A = randoms(in_A, -1, 1);
     const real *B = randoms(inner ? (inner - 1) * bk + cols : 0, -1, 1);
-    real *C = add ? randoms(in_C, -1, 1) : outputs(in_C);
+    real *C = add || gap > 0 ? randoms(in_C, -1, 1) : outputs(in_C);
     real *before = copy_of(C, in_C);
 
     matmul(C, ci, A, ai, ak, B, bk, rows, inner, cols, add);

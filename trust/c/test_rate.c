@@ -188,6 +188,25 @@ static void test_encode(double most, ptrdiff_t parts, ptrdiff_t samples, ptrdiff
     free_arrays();
 }
 
+/* numbers whose probability is their draw, or next to it: all 53 bits decide */
+static void test_last_bit(ptrdiff_t N)
+{
+    static Textbook mt;
+    double *data = array_of(N, sizeof *data);
+    Spikes x;
+
+    textbook_seed(&mt, 77);
+    for (ptrdiff_t i = 0; i < N; i++) {
+        data[i] = textbook_draw(&mt) + (double)(i % 3 - 1) * 0x1p-53;
+    }
+    x = encode(data, data, 1, 77, 1, 1, 1, N);
+    CHECK(x.first[1] == N / 3);
+    for (ptrdiff_t e = 0; e < x.first[1]; e++) {
+        CHECK(x.events[2 * e] == (uint32_t)(3 * e + 2));
+    }
+    free_arrays();
+}
+
 static void test_threshold(void)
 {
     CHECK(threshold_of(0, 1, 1) == 0 && threshold_of(-1, 1, 1) == 0);
@@ -203,6 +222,7 @@ static void test_all(void)
 {
     test_generator();
     test_threshold();
+    test_last_bit(600);
     for (int i = 0; i < 120; i++) {
         const ptrdiff_t samples = any_of(0, 9);
         const ptrdiff_t T = any_of(1, 70);

@@ -81,7 +81,13 @@ static Case case_of(Options o, ptrdiff_t B, ptrdiff_t T, ptrdiff_t M, ptrdiff_t 
         c.unit.side = outputs(B * m);
     }
     if (o.state) {
-        c.unit.y_0 = rows_of(B, M, m, 0, 1);
+        real *y_0 = rows_of(B, M, m, 0, 1);
+        const double zeros = with_chance(0.5) ? 0.9 : 0;        /* few numbers, but no spikes */
+
+        for (ptrdiff_t i = 0; i < B * m; i++) {
+            y_0[i] = i % m < M && with_chance(zeros) ? 0 : y_0[i];
+        }
+        c.unit.y_0 = y_0;
         c.unit.V_0 = rows_of(B, M, m, -1, 1);
     }
     c.unit.mask = o.masked ? mask_of(B, T) : NULL;
