@@ -553,15 +553,15 @@ def growing():
 
 
 @pytest.mark.parametrize("as_batches", [False, True])
-@pytest.mark.parametrize("hooks", [[], [Recorded()]], ids=["", "hooks"])
-def test_divergence_says_which_batch(hooks, as_batches):
+@pytest.mark.parametrize("kinds", [[], [Recorded]], ids=["", "hooks"])
+def test_divergence_says_which_batch(kinds, as_batches):
     x, y = np.ones((6, 1, 1)), np.ones((6, 1, 1))
     x[4] = 1e200
     model, good = growing(), growing()
     given = (iter(cut(x, y, 1)),) if as_batches else (x, y)
     options = {} if as_batches else dict(batch_size=1, shuffle=False)
     with pytest.raises(FloatingPointError, match="Epoch 1/2, batch 5: the loss is no longer finite"):
-        model.fit(*given, epochs=2, verbose=0, callbacks=hooks, **options)
+        model.fit(*given, epochs=2, verbose=0, callbacks=[kind() for kind in kinds], **options)
     for _ in range(4):
         good.train_on_batch(x[:1], y[:1])
     assert_same_weights(model, good)

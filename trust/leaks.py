@@ -108,6 +108,7 @@ def _looped(item, nextitem):
 def _traced():
     """Bytes that are held, when nothing is that need not be."""
     sys._clear_type_cache()             # it holds names, a new one for every address
+    re.purge()                          # and this the patterns of messages with a path in them
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
