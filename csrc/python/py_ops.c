@@ -7,16 +7,27 @@
 #define REAL NPY_FLOAT
 #endif
 
+/* the numbers of a new array; NumPy's ValueError where these have more bytes than there are
+ * addresses becomes the MemoryError that it is */
+static real *numbers_of(PyObject *array)
+{
+    if (!array && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Clear();
+        PyErr_NoMemory();
+    }
+    return array ? PyArray_DATA((PyArrayObject *)array) : NULL;
+}
+
 static real *new_array(PyObject **array, int axes, const npy_intp *shape)
 {
     *array = PyArray_SimpleNew(axes, shape, REAL);
-    return *array ? PyArray_DATA((PyArrayObject *)*array) : NULL;
+    return numbers_of(*array);
 }
 
 static real *new_zeros(PyObject **array, int axes, const npy_intp *shape)
 {
     *array = PyArray_ZEROS(axes, shape, REAL, 0);
-    return *array ? PyArray_DATA((PyArrayObject *)*array) : NULL;
+    return numbers_of(*array);
 }
 
 /* room for a x b x c reals, zeroed */

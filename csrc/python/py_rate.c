@@ -182,6 +182,9 @@ static PyObject *py_rate_encode(PyObject *Py_UNUSED(module), PyObject *args)
         goto exit;
     }
     rate_add_up(job.first, job.count, job.samples);
+    if (job.first[job.samples] == 0) {          /* nothing spikes, in however many steps */
+        job.samples = 0;
+    }
     if (rate_reserve(&job, seed) || rate_run(&job, START, job.T + 1)) {
         goto exit;
     }

@@ -104,7 +104,10 @@ static PyObject *py_pack(PyObject *Py_UNUSED(module), PyObject *args)
     if (check_inputs(call.function, N) || !(spikes = spikes_new(B, T, N))) {
         return NULL;
     }
-    if (!(place = PyMem_RawMalloc((size_t)N * sizeof *place))) {
+    if (B == 0 || T == 0) {                     /* no number: no room for N of them */
+        N = 0;
+    }
+    if (!(place = PyMem_RawMalloc((size_t)N * sizeof *place + 1))) {
         PyErr_NoMemory();
         goto error;
     }

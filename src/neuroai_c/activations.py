@@ -70,9 +70,9 @@ class Activation(Shown):
             array([0., 2.])
         """
         x = checks.numeric(self.name, "x", x)
-        if x.dtype != np.float32:
-            x = x.astype(np.float64)
-        return self._values(x)
+        dtype = np.dtype(np.float32 if x.dtype == np.float32 else np.float64)
+        with np.errstate(all="ignore"):         # NaN and infinity are computed with
+            return self._values(checks.real(self.name, "x", x, dtype))
 
     def _values(self, x):
         return _PLAIN[self.name](x)

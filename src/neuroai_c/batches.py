@@ -76,6 +76,7 @@ class Stream:
             count += 1
             model._check_version("fit", version)            # an iterable may use the model
             samples, y, weights = model._data("fit", *pair("fit", "a batch of x", batch))
+            model._check_batches("fit", samples.count, samples.count)
             order = np.arange(samples.count, dtype=np.intp)
             yield samples, y, weights, order, samples.count
 

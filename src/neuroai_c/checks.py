@@ -11,11 +11,19 @@ from pathlib import Path
 import numpy as np
 
 
+def _shown(value):
+    """The repr, but of integers with more digits than Python writes."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"a very long {type(value).__name__}"
+
+
 def one_of(where, argument, value, allowed):
     """`value`, if it is among `allowed`; ValueError that lists them otherwise."""
     if not any(isinstance(value, type(name)) and value == name for name in allowed):
         names = ", ".join(repr(name) for name in allowed)
-        raise ValueError(f"{where}: {argument} must be one of {names}, got {value!r}")
+        raise ValueError(f"{where}: {argument} must be one of {names}, got {_shown(value)}")
     return value
 
 
@@ -23,7 +31,7 @@ def boolean(where, argument, value):
     """`value` as a bool: True, False, 1 or 0."""
     if isinstance(value, (bool, np.bool_)) or (type(value) is int and value in (0, 1)):
         return bool(value)
-    raise TypeError(f"{where}: {argument} must be True or False, got {value!r}")
+    raise TypeError(f"{where}: {argument} must be True or False, got {_shown(value)}")
 
 
 def fraction(where, argument, value):
@@ -41,7 +49,7 @@ def integer(where, argument, value, least=None, most=None):
     value = int(value)
     if (least is not None and value < least) or (most is not None and value > most):
         bounds = f"{least} or more" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{where}: {argument} must be {bounds}, got {value}")
+        raise ValueError(f"{where}: {argument} must be {bounds}, got {_shown(value)}")
     return value
 
 
@@ -106,8 +114,11 @@ def real(where, argument, value, dtype):
     array = numeric(where, argument, value)
     if array.dtype == dtype and array.flags.carray:
         return array
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.require(array, dtype=dtype, requirements=["C", "A"])
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.require(array, dtype=dtype, requirements=["C", "A"])
+    except ValueError as error:         # of a shape with more bytes than there are addresses
+        raise ValueError(f"{where}: {argument} cannot be made {dtype}: {error}") from error
 
 
 def in_place(where, argument, value, dtype):

@@ -92,6 +92,8 @@ def _as_sequences(where, x):
         return None
     if len({len(row) for row in rows}) == 1:
         return None
+    if sum(map(len, rows)) > np.iinfo(np.intp).max:
+        raise ValueError(f"{where}: x has more steps than can be counted")
     for i, row in enumerate(rows):
         if len(row) == 0:
             raise ValueError(f"{where}: x[{i}] must have at least one step, got none")

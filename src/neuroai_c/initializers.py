@@ -1,5 +1,7 @@
 """What weights begin with, by name or as objects: called with a shape and a generator."""
 
+import math
+
 import numpy as np
 
 from . import checks
@@ -19,17 +21,30 @@ class Initializer(Shown):
         """A weight's first numbers.
 
         Args:
-            shape: of the weight, a tuple.
+            shape: of the weight, a tuple of integers, 1 or more.
             rng: the numpy.random.Generator to draw from; what draws nothing ignores it.
 
         Returns:
             A float64 array of that shape.
+
+        Raises:
+            TypeError, ValueError: another shape or generator.
 
         Example:
             >>> GlorotUniform()((2, 3), np.random.default_rng(0)).shape
             (2, 3)
         """
         raise NotImplementedError
+
+
+def _shape(where, shape):
+    if not isinstance(shape, (tuple, list)) or not shape:
+        raise TypeError(f"{where}: shape must be a tuple of sizes, got {shape!r}")
+    most = np.iinfo(np.intp).max
+    shape = tuple(checks.integer(where, "shape", size, 1, most) for size in shape)
+    if math.prod(shape) > most // 8:
+        raise ValueError(f"{where}: shape must be that of an array, got {shape}")
+    return shape
 
 
 class GlorotUniform(Initializer):
@@ -45,6 +60,9 @@ class GlorotUniform(Initializer):
     """
 
     def __call__(self, shape, rng):
+        shape = _shape("GlorotUniform", shape)
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(f"GlorotUniform: rng must be a numpy.random.Generator, got {rng!r}")
         limit = np.sqrt(6 / (shape[0] + shape[-1]))
         return rng.uniform(-limit, limit, shape)
 
@@ -67,7 +85,7 @@ class Constant(Initializer):
         self.value = checks.number("Constant", "value", value)
 
     def __call__(self, shape, rng):
-        return np.full(shape, self.value)
+        return np.full(_shape(type(self).__name__, shape), self.value)
 
 
 class Ones(Constant):

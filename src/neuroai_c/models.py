@@ -31,6 +31,9 @@ _SECONDS = 0.02
 # take minutes.
 MOST = 1000
 
+# Of what is counted: C and files have no room for larger numbers.
+_MOST_COUNTED = np.iinfo(np.intp).max
+
 
 class Sequential:
     """Layers in a row.
@@ -657,13 +660,13 @@ class Sequential:
         """
         self._need_compiled("fit")
         batch_size = _batch_size("fit", batch_size)
-        epochs = checks.integer("fit", "epochs", epochs, 0)
-        initial_epoch = checks.integer("fit", "initial_epoch", initial_epoch, 0)
+        epochs = checks.integer("fit", "epochs", epochs, 0, _MOST_COUNTED)
+        initial_epoch = checks.integer("fit", "initial_epoch", initial_epoch, 0, _MOST_COUNTED)
         verbose = _verbose("fit", verbose)
         shuffle = checks.boolean("fit", "shuffle", shuffle)
         split = checks.number("fit", "validation_split", validation_split, 0, 1)
         if steps_per_epoch is not None:
-            steps_per_epoch = checks.integer("fit", "steps_per_epoch", steps_per_epoch, 1)
+            steps_per_epoch = checks.integer("fit", "steps_per_epoch", steps_per_epoch, 1, _MOST_COUNTED)
         if validation_data is not None:
             validation_data = batches.pair("fit", "validation_data", validation_data)
             split = 0.0
@@ -1085,15 +1088,14 @@ def _metric(metric, model_layers, loss):
 
 
 def _batch_size(where, batch_size):
-    most = np.iinfo(np.intp).max
-    return 32 if batch_size is None else checks.integer(where, "batch_size", batch_size, 1, most)
+    return 32 if batch_size is None else checks.integer(where, "batch_size", batch_size, 1, _MOST_COUNTED)
 
 
 def _length(where, x):
     """The samples of x, as a batch of at least one."""
     try:
         return max(1, len(x))
-    except TypeError:
+    except (TypeError, OverflowError):
         raise TypeError(f"{where}: x must be an array or Spikes, got {x!r}") from None
 
 

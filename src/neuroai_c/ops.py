@@ -78,7 +78,8 @@ def _mask(where, mask):
 def _counting(where, x, mask, dtype):
     """x as the kernels take it, zeros where no step counts: nothing depends on what is there."""
     x = _input(where, x, dtype)
-    if mask is not None and isinstance(x, np.ndarray) and x.shape[:2] == np.shape(mask):
+    fits = isinstance(x, np.ndarray) and x.ndim == 3
+    if mask is not None and fits and x.shape[:2] == np.shape(mask):
         x = np.where(np.asarray(mask)[..., None], x, dtype.type(0))
     return x
 
@@ -237,12 +238,14 @@ def snu_backward(dy, x, kernel, bias, recurrent_kernel=None, *, y, V, dy_state=N
         *unit,
         checks.boolean(where, "reset_gradient", reset_gradient),
     )
+    with np.errstate(all="ignore"):
+        of_decay = dd if np.ndim(decay) else dd.sum()
     return Gradients(
         x=dx,
         kernel=dW,
         bias=db,
         recurrent_kernel=dR,
-        decay=dd if np.ndim(decay) else dd.sum(),
+        decay=of_decay,
         initial_state=None if initial_state is None else (dy_0, dV_0),
     )
 

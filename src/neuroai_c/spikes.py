@@ -135,6 +135,7 @@ class Spikes:
 
         Raises:
             IndexError: no such sample; an index over other axes.
+            TypeError, ValueError: a slice of other than integers; a step of 0.
 
         Example:
             >>> s = Spikes.from_dense(np.eye(4, dtype=np.uint8).reshape(2, 2, 4))
@@ -145,8 +146,10 @@ class Spikes:
         """
         try:
             index = np.arange(len(self), dtype=np.intp)[key]
-        except IndexError as error:
+        except (IndexError, OverflowError) as error:
             raise IndexError(f"Spikes: samples are chosen along the first axis: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"Spikes: key: {error}") from None
         if np.ndim(index) == 0:
             return _core.unpack(self._events, index, index + 1).reshape(self.shape[1:])
         if index.ndim > 1:
@@ -176,7 +179,8 @@ def _as_uint8(a):
     """0 and 1 of any type as uint8; another number: ValueError."""
     dense = np.empty(a.shape, np.uint8)
     samples = max(1, _CHUNK_BYTES // max(1, a[:1].nbytes))
-    for start in range(0, len(a), samples):
+    # Of nothing there can be any number of samples.
+    for start in range(0, len(a) if a.size else 0, samples):
         part = a[start : start + samples]
         ones = part == 1
         if not (ones | (part == 0)).all():

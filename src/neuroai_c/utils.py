@@ -61,9 +61,12 @@ def to_categorical(y, num_classes=None, dtype="float32"):
         array([[1., 0., 0.],
                [0., 0., 1.]], dtype=float32)
     """
-    y = checks.numeric("to_categorical", "y", y)
+    # A copy of what is repeated: if there is no room for it, there is none for the rows.
+    y = np.require(checks.numeric("to_categorical", "y", y), requirements=["C"])
     if y.dtype.kind == "f":
-        if not ((np.abs(y) < 2**53) & (y == np.floor(y))).all():
+        with np.errstate(all="ignore"):
+            whole = (np.abs(y) < 2**53) & (y == np.floor(y))
+        if not whole.all():
             raise TypeError("to_categorical: y must hold integers, got other numbers")
         y = y.astype(np.int64)
     try:
@@ -76,13 +79,17 @@ def to_categorical(y, num_classes=None, dtype="float32"):
         if y.size == 0:
             raise ValueError("to_categorical: an empty y needs num_classes")
         num_classes = int(y.max()) + 1 if int(y.max()) >= 0 else 1
-    num_classes = checks.integer("to_categorical", "num_classes", num_classes, 1)
+    most = np.iinfo(np.intp).max
+    num_classes = checks.integer("to_categorical", "num_classes", num_classes, 1, most)
     if y.size and not 0 <= int(y.min()) <= int(y.max()) < num_classes:
         raise ValueError(
             f"to_categorical: y must be from 0 to {num_classes - 1}, "
             f"got {int(y.min())} to {int(y.max())}"
         )
-    rows = np.zeros((*y.shape, num_classes), dtype)
+    try:
+        rows = np.zeros((*y.shape, num_classes), dtype)
+    except ValueError as error:
+        raise ValueError(f"to_categorical: num_classes: {error}") from None
     np.put_along_axis(rows, y[..., None].astype(np.intp), 1, axis=-1)
     return rows
 

@@ -55,11 +55,7 @@ def JSB(path=None):
         folder = os.environ.get("NEUROAI_C_DATA")
         folder = checks.path("JSB", "NEUROAI_C_DATA", folder) if folder else None
         file = (folder and _find(folder)) or _download(folder)
-    chorales = json.loads(_read(file))
-    train, valid, test = (
-        [_piano_roll(steps) for steps in chorales[part]] for part in ("train", "valid", "test")
-    )
-    return train, valid, test
+    return _parse(file, _read(file))
 
 
 def _find(root):
@@ -106,9 +102,25 @@ def _read(file):
     return data
 
 
+def _parse(file, data):
+    """(train, valid, test) from the file's bytes; ValueError for other than such chorales."""
+    try:
+        chorales = json.loads(data)
+        train, valid, test = (
+            [_piano_roll(steps) for steps in chorales[part]] for part in ("train", "valid", "test")
+        )
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"JSB: {file}: wanted chorales as lists of steps, these as lists of notes, in train, "
+            f"valid and test, got {type(error).__name__}: {error}"
+        ) from error
+    return train, valid, test
+
+
 def _piano_roll(steps):
     """(T, 88) from T lists of MIDI notes."""
     roll = np.zeros((len(steps), _HIGHEST - _LOWEST + 1), np.uint8)
     for t, notes in enumerate(steps):
-        roll[t, [note - _LOWEST for note in notes]] = 1
+        for note in notes:
+            roll[t, checks.integer("JSB", "a note", note, _LOWEST, _HIGHEST) - _LOWEST] = 1
     return roll

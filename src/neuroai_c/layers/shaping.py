@@ -53,7 +53,9 @@ class GlobalAveragePooling1D(Layer):
             raise ValueError(
                 f"GlobalAveragePooling1D: x must have at least one step, got shape {x.shape}"
             )
-        return ops.average_forward(x if x.dtype == np.float32 else x.astype(np.float64), mask=mask)
+        dtype = np.dtype(np.float32 if x.dtype == np.float32 else np.float64)
+        x = checks.real("GlobalAveragePooling1D", "x", x, dtype)
+        return ops.average_forward(x, mask=mask)
 
     def _output_shape(self, input_shape):
         _need_sequence(self, input_shape)

@@ -1,5 +1,7 @@
 """Spiking neural units as a layer."""
 
+import numbers
+
 import numpy as np
 
 from .. import activations, checks, initializers, ops, regularizers
@@ -116,7 +118,8 @@ class SNU(Layer):
         """A number, or a tuple of one per unit."""
         if self.trainable_decay and getattr(self, "built", False):
             raise ValueError(f"{self!r}: decay cannot change, as it is trained: set_weights")
-        if np.ndim(value) == 0:
+        alone = isinstance(value, numbers.Real)
+        if alone:
             values = (checks.number("SNU", "decay", value),)
         else:
             array = checks.real("SNU", "decay", value, np.dtype(np.float64))
@@ -129,7 +132,7 @@ class SNU(Layer):
             values = tuple(array.tolist())
         if self.trainable_decay and not all(0 <= d <= 1 for d in values):
             raise ValueError(f"SNU: decay must be from 0 to 1 to be trained, got {value}")
-        return values if np.ndim(value) else values[0]
+        return values[0] if alone else values
 
     @calling
     def __call__(self, x, mask=None, initial_state=None):
@@ -276,9 +279,10 @@ def _final_state(y, V, mask, initial_state):
     if y.shape[1] == 0:
         zeros = np.zeros((y.shape[0], y.shape[2]), y.dtype)
         pair = (zeros, zeros) if initial_state is None else initial_state
-        return tuple(np.array(array, y.dtype) for array in pair)
+        return tuple(checks.real("SNU", "initial_state", array, y.dtype).copy() for array in pair)
     last_y, last_V = y[:, -1].copy(), V[:, -1].copy()
     if mask is not None and initial_state is not None:
         untouched = ~np.asarray(mask).any(axis=1)
-        last_y[untouched] = np.asarray(initial_state[0], y.dtype)[untouched]
+        y_0 = checks.real("SNU", "initial_state", initial_state[0], y.dtype)
+        last_y[untouched] = y_0[untouched]
     return last_y, last_V
