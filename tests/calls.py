@@ -659,13 +659,18 @@ def _digest(value):
     return re.sub("0x[0-9a-f]+", "", repr(value))
 
 
+def _other_bytes(array, rng):
+    """Bytes for an array: 0 and 1 as they may be, or any; of floats also NaN and infinity."""
+    if rng.random() < 0.5:
+        return rng.integers(0, 2, array.shape).astype(array.dtype).tobytes()
+    return rng.bytes(array.nbytes)
+
+
 @contextlib.contextmanager
 def scribbling(arrays, seed):
     """A second thread that writes into these arrays all the time, outside of Python's lock."""
     rng = np.random.default_rng(seed)
-    # Of floats these bytes are NaN, infinity and any numbers; of bool neither 0 nor 1.
-    places = [(array.ctypes.data, array.nbytes, ctypes.create_string_buffer(
-                   rng.bytes(array.nbytes), array.nbytes), array.tobytes())
+    places = [(array.ctypes.data, array.nbytes, _other_bytes(array, rng), array.tobytes())
               for array in arrays if array.flags.writeable and array.flags.forc and array.nbytes]
     done = threading.Event()
 
