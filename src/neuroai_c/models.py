@@ -32,7 +32,7 @@ _SECONDS = 0.02
 MOST = 1000
 
 # Of what is counted: C and files have no room for larger numbers.
-_MOST_COUNTED = np.iinfo(np.intp).max
+_MOST_COUNT = np.iinfo(np.intp).max
 
 
 class Sequential:
@@ -660,13 +660,14 @@ class Sequential:
         """
         self._need_compiled("fit")
         batch_size = _batch_size("fit", batch_size)
-        epochs = checks.integer("fit", "epochs", epochs, 0, _MOST_COUNTED)
-        initial_epoch = checks.integer("fit", "initial_epoch", initial_epoch, 0, _MOST_COUNTED)
+        epochs = checks.integer("fit", "epochs", epochs, 0, _MOST_COUNT)
+        initial_epoch = checks.integer("fit", "initial_epoch", initial_epoch, 0, _MOST_COUNT)
         verbose = _verbose("fit", verbose)
         shuffle = checks.boolean("fit", "shuffle", shuffle)
         split = checks.number("fit", "validation_split", validation_split, 0, 1)
         if steps_per_epoch is not None:
-            steps_per_epoch = checks.integer("fit", "steps_per_epoch", steps_per_epoch, 1, _MOST_COUNTED)
+            steps_per_epoch = checks.integer("fit", "steps_per_epoch", steps_per_epoch, 1,
+                                             _MOST_COUNT)
         if validation_data is not None:
             validation_data = batches.pair("fit", "validation_data", validation_data)
             split = 0.0
@@ -1088,7 +1089,9 @@ def _metric(metric, model_layers, loss):
 
 
 def _batch_size(where, batch_size):
-    return 32 if batch_size is None else checks.integer(where, "batch_size", batch_size, 1, _MOST_COUNTED)
+    if batch_size is None:
+        return 32
+    return checks.integer(where, "batch_size", batch_size, 1, _MOST_COUNT)
 
 
 def _length(where, x):
