@@ -50,7 +50,7 @@ def check(quick=False):
         raise tools.Missing("needs pytest-timeout")
     mutants = [(file, mutant) for file, some in MUTANTS.items() for mutant in some]
     mutants = mutants[::len(mutants) // 5] if quick else mutants
-    there = [(file, mutant) for file, mutant in mutants if _is_there(mutant.isa)]
+    there = [(file, mutant) for file, mutant in mutants if tools.has(mutant.isa)]
     unchanged = [(None, Mutant("", "", isa)) for isa in sorted({job[1].isa for job in there})]
     cores = len(os.sched_getaffinity(0))
     trees = queue.SimpleQueue()
@@ -79,11 +79,6 @@ def check(quick=False):
     return (f"{len(there)} mutants: {len(there) - count['equivalent']} caught by the tests "
             f"({count['crashed']} of them crash, {count['hung']} hang), {count['equivalent']} "
             f"equivalent, 0 others; {len(mutants) - len(there)} not for this processor")
-
-
-def _is_there(isa):
-    """Whether this processor has an instruction set."""
-    return isa == "baseline" or bool(re.search(rf"\b{isa}", Path("/proc/cpuinfo").read_text()))
 
 
 def _copy(tree):
@@ -129,7 +124,7 @@ def _build(tree, file, mutant):
         text = path.read_text()
         assert text.count(mutant.old) == 1, f"not there once: {_told(file, mutant)}"
         path.write_text(text.replace(mutant.old, mutant.new))
-    compiler = " ".join(filter(None, [shutil.which("ccache"), tools.program("gcc")]))
+    compiler = tools.cached(tools.program("gcc"))
     return subprocess.run(
         [sys.executable, "setup.py", "--quiet", "build", "--force", "--build-lib", "build/lib",
          "--build-temp", "build/objects"], cwd=tree, capture_output=True,

@@ -22,6 +22,11 @@ def program(*names):
     raise Missing(f"needs {' or '.join(names)}")
 
 
+def has(isa):
+    """Whether this processor has the instruction set of a variant."""
+    return isa == "baseline" or f" {isa}" in Path("/proc/cpuinfo").read_text()
+
+
 def run(command, *, env=None, **options):
     """The finished process of a command that has to succeed; `env` adds to the environment."""
     print("+", *command, flush=True)
