@@ -36,6 +36,39 @@ def test_values_are_those_of_the_kernels(name):
     assert_close(V[0, 0], getattr(activations, name)(x), TWIN)
 
 
+def outputs(x, activation):
+    """The kernel's h of x: one step of a unit without input, with a threshold of -x."""
+    return ai.ops.snu_forward(np.zeros((1, 1, 1)), np.zeros((1, len(x)), x.dtype), -x, activation=activation)[0][0, 0]
+
+
+def slopes(x, surrogate):
+    """The slope that the step pretends to have at x."""
+    V, kernel, activation = x[None, None], np.eye(len(x), dtype=x.dtype), activations.StepFunction(surrogate)
+    return -ai.ops.snu_backward(np.ones_like(V), V, kernel, 0 * x, y=np.zeros_like(V), V=V,
+                                activation=activation).bias
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exponentials_to_the_last_places(dtype):
+    x = np.linspace(-40, 40, 801, dtype=dtype)
+    exact = 1 / (1 + np.exp(-x.astype(np.longdouble)))
+    assert np.abs(outputs(x, "sigmoid") / exact - 1).max() <= 4 * np.finfo(dtype).eps
+    exact = exact * (1 / (1 + np.exp(x.astype(np.longdouble))))
+    assert np.abs(slopes(x, "sigmoid") / exact - 1).max() <= 10 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exponentials_far_away(dtype):
+    x = np.array([50, 90, 100, 400, 720, 800, 1e4, 1e30, np.inf], dtype)
+    assert_same_bits(outputs(x, "sigmoid"), np.ones_like(x))
+    below = outputs(-x, "sigmoid")
+    assert np.all((below >= 0) & (below <= 2e-22))
+    for surrogate in ("sigmoid", "tanh"):
+        for far in (x[:-1], -x[:-1]):           # no product with 0 is to be NaN
+            slope = slopes(far, surrogate)
+            assert np.all((slope >= 0) & (slope <= 1e-17)), surrogate
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype, result", [(np.float32, np.float32), (np.float64, np.float64),
                                            (np.int64, np.float64), (bool, np.float64),

@@ -112,6 +112,40 @@ def test_for_the_kernels(kind, number):
     assert ai.losses.MeanSquaredError()._spec() == (0, False)
 
 
+# ---- cross-entropies, of a layer that puts out what it is fed ------------------
+
+
+def trained_by(y, target, loss):
+    """The loss of outputs y (M,), and the gradient by them."""
+    M = len(y)
+    model = ai.Sequential([ai.layers.InputLayer([None, M]), ai.layers.Dense(M)], dtype="float64")
+    model.compile(ai.optimizers.SGD(1.0), loss)
+    model.set_weights([np.eye(M), np.zeros(M)])
+    value = model.train_on_batch(y[None, None], np.asarray(target)[None, None])
+    return value, -model.get_weights()[1]
+
+
+@pytest.mark.parametrize("M", [2, 3, 16, 17, 513, 1030])
+@pytest.mark.parametrize("from_logits", [False, True], ids=["probabilities", "logits"])
+@pytest.mark.parametrize("kind", ["BinaryCrossentropy", "CategoricalCrossentropy",
+                                  "SparseCategoricalCrossentropy"])
+def test_cross_entropies(kind, from_logits, M):
+    """Of outputs at and beyond the limits too; of many logits near 0, where products are large."""
+    loss = getattr(ai.losses, kind)(from_logits=from_logits)
+    rng = np.random.default_rng(M)
+    y = rng.normal(0, 0.01, M) if from_logits else rng.uniform(0.01, 0.99, M)
+    target = rng.random(M)
+    odds = [], [1e-7, 1 - 1e-7], [0.0, 1.0], [1e-8, 1 - 1e-8], [1.5e-7, 2.0], [0.0, -1e3], [1e3, 5.0]
+    for odd in odds[:len(odds) if M < 100 else 1]:
+        y[:len(odd)] = odd
+        label = rng.integers(M) if kind.startswith("Sparse") else target
+        desired, gradient = getattr(twin.losses, loss.name)(y, label, from_logits)
+        if from_logits or y.min() >= 0 or kind.startswith("Binary"):
+            value, found = trained_by(y, label, loss)
+            assert abs(value - desired) <= TWIN * max(1, abs(desired))
+            assert_close(found, gradient, TWIN)
+
+
 @pytest.mark.parametrize("identifier, error", [("", ValueError), ("MSE", ValueError), (None, TypeError),
                                                (ai.losses.MeanSquaredError, TypeError), (abs, TypeError)], ids=str)
 def test_unknown_loss(identifier, error):

@@ -229,6 +229,25 @@ def test_what_is_behind_a_sequence_does_not_matter(tail):
         assert_same_bits(weight, wanted)
 
 
+@pytest.mark.parametrize("dense", [False, True], ids=["units", "dense"])
+def test_what_a_run_leaves_in_memory_does_not_matter(dense):
+    """NaN of a batch that diverged lies where the steps behind a shorter sequence are."""
+    x = sequences(lengths=[9, 2, 9, 1])
+    y = targets(x)
+    model = new_net(dense=dense)
+    good = model.get_weights()
+    kernel = np.where(np.arange(good[0].size).reshape(good[0].shape) % 2, 3e38, -3e38)
+    model.set_weights([kernel, *good[1:]])      # inf - inf with what follows
+    with pytest.raises(FloatingPointError):
+        model.train_on_batch(np.full((4, 9, INPUTS), 10.0), np.zeros((4, 9, OUTPUTS)))
+    model.set_weights(good)
+    other = copy_of(model)
+    assert model.train_on_batch(x, y) == other.train_on_batch(x, y)
+    for weight, desired in zip(model.get_weights(), other.get_weights(), strict=True):
+        assert_same_bits(weight, desired)
+        assert np.isfinite(weight).all()
+
+
 def test_sequences_of_one_length_are_an_array():
     x = sequences(lengths=[4, 4, 4])
     model = new_net()
