@@ -94,6 +94,15 @@ def test_sizes_at_the_edge(sizes, lateral_inhibition, state, go_backwards):
         check_float64(case.replace(mask=np.full_like(case.mask, row)))
 
 
+@DIRECTIONS
+@pytest.mark.parametrize("masked", FLAGS, ids=["all", "masked"])
+def test_an_initial_output_that_is_no_spike(masked, go_backwards):
+    """Where few units have one; a product with R that visits spikes alone would take it for 1."""
+    case = twin.random_case(B=6, T=8, M=40, recurrent=True, state=True, go_backwards=go_backwards)
+    few = np.random.default_rng(0).random(case.y_0.shape) < 0.1
+    check_float64(case.replace(y_0=np.where(few, 0.5, 0.0), mask=AWKWARD if masked else None))
+
+
 # ---- gradients -------------------------------------------------------------
 
 
