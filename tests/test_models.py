@@ -320,6 +320,32 @@ def test_a_step_by_hand(dtype, gate, hidden, threshold, samples):
         assert_same_bits(weight, wanted)
 
 
+def by_rows_and_whole(y, optimizer, dtype, **options):
+    """Runs of one layer on spikes: rows without a gradient are left alone, or, as there is a bound that
+    clips nothing, take part in every step."""
+    for clipvalue in (None, np.finfo(dtype).max):
+        model = ai.Sequential([ai.layers.InputLayer([None, INPUTS]), ai.layers.SNU(y.shape[1])],
+                              seed=0, dtype=dtype)
+        model.compile(optimizer(0.05, clipvalue=clipvalue))
+        yield trained(model, ai.Spikes.from_dense(binary(density=0.02)), y, **options)
+
+
+@pytest.mark.parametrize("optimizer", [ai.optimizers.SGD, ai.optimizers.RMSprop])
+@pytest.mark.parametrize("units", [1, 2, 3, 5, 7, 15])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_shorter_than_a_vector(dtype, units, optimizer):
+    assert_same_run(*by_rows_and_whole(np.random.default_rng(0).random((SAMPLES, units)), optimizer, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_gradient_at_the_end_of_the_range(dtype):
+    """A batch whose sums might overflow is seen as a whole before a weight changes; these do not."""
+    y, weights = np.zeros((SAMPLES, 1)), np.ones(SAMPLES)
+    y[::8], weights[::8] = 1, np.finfo(dtype).max / 2.5
+    assert_same_run(*by_rows_and_whole(y, ai.optimizers.RMSprop, dtype, sample_weight=weights, batch_size=4,
+                                       shuffle=False))
+
+
 @pytest.mark.parametrize("x", [binary().astype(bool), binary().astype(float), np.asfortranarray(binary()),
                                np.repeat(binary(), 2, axis=0)[::2], binary().astype(">f4"),
                                binary().tolist()],

@@ -22,10 +22,12 @@ from .mutations import MUTANTS, Mutant
 # The tests that see a change of a file first, where they are not those of the file's own name.
 NOUNS = {
     "activation.h": ("activations", "layers", "snu"),
-    "input.c": ("spikes", "snu", "network"),
+    "input.c": ("spikes", "network", "snu"),
     "layers.c": ("layers", "dropout", "regularizers", "network"),
+    "loss.c": ("loss", "network"),
     "outputs.c": ("fit", "network"),
     "run.c": ("fit", "network"),
+    "snu.c": ("masks", "snu"),
     "update.c": ("optimizer", "network"),
     "vec.h": ("spikes", "network"),
 }

@@ -55,13 +55,8 @@ static void dense_backward(real *D, real *db, const real *dy, const real *y, con
 
     memset(db, 0, (size_t)m * sizeof *db);
     for (ptrdiff_t row = 0; row < rows; row++, D += m, dy += m, y += m, V += m) {
-        for (ptrdiff_t j = 0; h.f != IDENTITY && j < m; j++) {
-            D[j] = dy[j] * dense_slope(h, alpha, y[j], V[j]);
-        }
-        if (h.f == IDENTITY && D != dy) {
-            memcpy(D, dy, (size_t)m * sizeof *D);
-        }
         for (ptrdiff_t j = 0; j < m; j++) {
+            D[j] = h.f == IDENTITY ? dy[j] : dy[j] * dense_slope(h, alpha, y[j], V[j]);
             db[j] += D[j];
         }
     }
