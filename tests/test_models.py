@@ -386,6 +386,19 @@ def test_same_bits_of_a_run_in_pieces(gate, tail, threads, monkeypatch):
     assert_same_run(trained(new_net(gate=gate, tail=tail, optimizer="adam"), x, y), whole)
 
 
+@pytest.mark.parametrize("recurrent", [False, True], ids=["feedforward", "recurrent"])
+@pytest.mark.parametrize("hidden, threads", [(126, 2), (128, 2), (130, 2), (189, 3), (200, 3)])
+def test_same_bits_of_any_share_of_rows(hidden, threads, recurrent):
+    """Of kernels that are fed few spikes, which come in words of 64: shares end within them and between."""
+    runs = []
+    for count in (1, threads):
+        ai.set_num_threads(count)
+        model = new_net(hidden=hidden, recurrent=recurrent, optimizer=ai.optimizers.SGD(0.05))
+        runs.append(trained(model, binary(density=0.05), labels()))
+    assert 0 < runs[0][1]["spikes"][0] < 0.2 * STEPS * hidden
+    assert_same_run(*runs)
+
+
 OPTIMIZERS = [
     ai.optimizers.SGD(0.5),
     ai.optimizers.SGD(0.1, momentum=0.9),
