@@ -555,6 +555,16 @@ def test_acc_of_ties_is_the_lowest_index(values, said):
     assert model.evaluate(x, np.full((3, 3), 0.5), verbose=0)[1] == (said == 0)
 
 
+@pytest.mark.parametrize("loss, half", [("mse", 0.5), ("binary_crossentropy", 0.5),
+                                        (ai.losses.BinaryCrossentropy(from_logits=True), 0.0)], ids=str)
+def test_acc_of_one_output_is_that_of_two_classes(loss, half):
+    for value, said in [(half - 0.25, 0), (half, 0), (half + 0.25, 1)]:
+        model = outputs_of_one_step([value])
+        model.compile(loss=loss, metrics=["acc"])
+        for meant in (0, 1):
+            assert model.evaluate(np.ones((3, 1, 1)), np.full((3, 1), meant), verbose=0)[1] == (said == meant)
+
+
 def test_accuracy_by_either_name():
     model, x, y = new_net(), binary(), labels()
     model.compile(metrics=["accuracy"])
@@ -863,6 +873,34 @@ def test_gradients_that_overflow(epochs):
     with pytest.raises(FloatingPointError):
         model.fit(np.full((1, 1, 1), 1e20), np.zeros((1, 2)), epochs=epochs, verbose=0)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_of_gradients_that_overflow(dtype, optimizer):
+    """The gradient of every step is finite; that of the row whose input spikes at all steps is not."""
+    model = ai.Sequential([ai.layers.InputLayer([None, INPUTS]), ai.layers.SNU(1)], seed=0, dtype=dtype)
+    model.compile(optimizer)
+    before = [np.zeros((INPUTS, 1), dtype), np.ones(1, dtype)]
+    model.set_weights(before)
+    x = np.zeros((1, STEPS, INPUTS), np.uint8)
+    x[..., 2] = 1
+    with pytest.raises(FloatingPointError):
+        model.train_on_batch(ai.Spikes.from_dense(x), np.ones((1, 1)),
+                             sample_weight=[0.45 * np.finfo(dtype).max])
+    for weight, wanted in zip(model.get_weights(), before, strict=True):
+        assert_same_bits(weight, wanted)
+
+
+def test_a_loss_that_overflows():
+    """Its gradient would be finite."""
+    model = ai.Sequential([ai.layers.InputLayer([None, 1]), ai.layers.Dense(1)], seed=0, dtype="float64")
+    model.compile("sgd")
+    before = model.get_weights()
+    with pytest.raises(FloatingPointError):
+        model.train_on_batch(np.full((1, 1, 1), 1e150), np.full((1, 1, 1), 1e155))
+    for weight, wanted in zip(model.get_weights(), before, strict=True):
+        assert_same_bits(weight, wanted)
 
 
 def test_divergence_on_a_batch():
