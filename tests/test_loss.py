@@ -125,7 +125,7 @@ def trained_by(y, target, loss):
     return value, -model.get_weights()[1]
 
 
-@pytest.mark.parametrize("M", [2, 3, 16, 17, 513, 1030])
+@pytest.mark.parametrize("M", [2, 3, 16, 17, 513, 1100])
 @pytest.mark.parametrize("from_logits", [False, True], ids=["probabilities", "logits"])
 @pytest.mark.parametrize("kind", ["BinaryCrossentropy", "CategoricalCrossentropy",
                                   "SparseCategoricalCrossentropy"])
