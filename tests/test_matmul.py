@@ -14,7 +14,7 @@ def factors(rows, inner, columns, seed=0):
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 5, 8, 33])
-@pytest.mark.parametrize("inner", [1, 2, 7, 16, 100])
+@pytest.mark.parametrize("inner", [1, 2, 7, 16, 100, 600])
 @pytest.mark.parametrize("columns", [1, 3, 4, 8, 9, 15, 17, 31, 64, 100])
 def test_twin(rows, inner, columns):
     x, kernel = factors(rows, inner, columns)
@@ -24,6 +24,15 @@ def test_twin(rows, inner, columns):
     single = ai.ops.matmul(x.astype(np.float32), kernel.astype(np.float32))
     assert single.dtype == np.float32
     assert_close(single, product, FLOAT32_VALUE)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_order_of_the_sum_is_that_of_the_inputs(dtype):
+    x, kernel = (a.astype(dtype) for a in factors(33, 300, 21))
+    desired = np.zeros((33, 21), dtype)
+    for column, row in zip(x.T, kernel):
+        desired += column[:, None] * row
+    assert_same_bits(ai.ops.matmul(x, kernel), desired)
 
 
 def test_identity():
