@@ -111,7 +111,7 @@ def test_one_callback_alone():
     assert len(record) == 2
 
 
-@pytest.mark.parametrize("callbacks", [3, "csv", [None], [EarlyStopping], [EarlyStopping(), print], {}], ids=str)
+@pytest.mark.parametrize("callbacks", [3, "csv", [None], [EarlyStopping], [EarlyStopping(), print], {}], ids=range(6))
 def test_bad_callbacks(callbacks):
     with pytest.raises(TypeError, match="fit: callbacks must be"):
         CallbackList("fit", callbacks, FakeModel(), {})
@@ -413,7 +413,7 @@ def test_bad_arguments_of_csv_logger(argument, value, error):
     (max, [0.5, 1, 2]),                                         # written in C
     (lambda epoch: np.float32(0.25), [0.25, 0.25, 0.25]),
     (ai.optimizers.schedules.ExponentialDecay(1.0, 1, 0.5), [1, 0.5, 0.25]),
-], ids=str)
+], ids=lambda value: getattr(value, "__name__", str(value)))
 def test_learning_rates(schedule, rates):
     model = FakeModel()
     logged = model.fit([LearningRateScheduler(schedule)], {"loss": [3, 2, 1]})
@@ -426,7 +426,8 @@ def test_scheduler_says_what_it_does(capsys):
     assert capsys.readouterr().out == "Epoch 1: the learning rate is 0.25\n"
 
 
-@pytest.mark.parametrize("schedule", [None, 0.1, "decay", lambda: 0.1, lambda a, b, c: 0.1], ids=str)
+@pytest.mark.parametrize("schedule", [None, 0.1, "decay", lambda: 0.1, lambda a, b, c: 0.1],
+                         ids=lambda value: getattr(value, "__name__", str(value)))
 def test_bad_schedules(schedule):
     with pytest.raises(TypeError, match="LearningRateScheduler: schedule must"):
         LearningRateScheduler(schedule)

@@ -168,7 +168,7 @@ def test_batch_inhibition_couples_samples():
     (ValueError, "g", dict(g="step_function")),
     (ValueError, "g", dict(g=ai.activations.StepFunction("sigmoid"))),
     (ValueError, "g", dict(g="softplus")),
-    (TypeError, "g", dict(g=lambda a: a)),
+    (TypeError, "g", dict(g=abs)),
     (ValueError, "lateral_inhibition", dict(lateral_inhibition="layer")),
     ((TypeError, ValueError), "lateral_inhibition", dict(lateral_inhibition=None)),
     ((TypeError, ValueError), "lateral_inhibition", dict(lateral_inhibition=[True])),

@@ -111,7 +111,7 @@ def test_config_alone():
 # ---- bad input -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("obj", [3, "mse", np.zeros(2), abs, SNU, object()], ids=str)
+@pytest.mark.parametrize("obj", [3, "mse", np.zeros(2), abs, SNU, range(2)], ids=str)
 def test_foreign_objects(obj):
     with pytest.raises(TypeError, match="serialize: obj must be of a class of neuroai_c"):
         serialize(obj)
