@@ -6,6 +6,7 @@ Every error names the function, the argument, what was wanted and what came.
 import math
 import numbers
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,9 @@ def integer(where, argument, value, least=None, most=None):
         raise TypeError(f"{where}: {argument} must be an integer, got {value!r}")
     value = int(value)
     if (least is not None and value < least) or (most is not None and value > most):
-        bounds = f"{least} or more" if most is None else f"from {least} to {most}"
+        # The largest number that C has for a count is no bound that a user has to know.
+        open_ended = most is None or most == sys.maxsize and value < least
+        bounds = f"{least} or more" if open_ended else f"from {least} to {most}"
         raise ValueError(f"{where}: {argument} must be {bounds}, got {_shown(value)}")
     return value
 

@@ -1,6 +1,7 @@
 """Sequential: layers in a row, trained in C a run of batches at a time."""
 
 import re
+import sys
 import time
 
 import numpy as np
@@ -32,7 +33,7 @@ _SECONDS = 0.02
 MOST = 1000
 
 # Of what is counted: C and files have no room for larger numbers.
-_MOST_COUNT = np.iinfo(np.intp).max
+_MOST_COUNT = sys.maxsize
 
 
 class Sequential:
@@ -862,7 +863,8 @@ class Sequential:
         most = float(np.finfo(self.dtype).max) / max(1.0, self.optimizer.weight_decay or 0.0)
         if not (rates <= most).all():
             raise ValueError(
-                f"{title}: learning_rate must be at most {most:.2g} in {self.dtype}, got {rates.max()}"
+                f"{title}: learning_rate must be at most {most:.2g} in {self.dtype}, "
+                f"got {rates.max()}"
             )
 
     def _check_version(self, where, version):
@@ -920,7 +922,8 @@ class Sequential:
         if output.size:
             with progress.bar(verbose, "Predict", -(-samples.count // batch_size)) as bar:
                 self._run(samples, None, None, np.arange(samples.count, dtype=np.intp), batch_size,
-                          "Predict", bar, batches.Measures(self), output=output.reshape(-1, shape[-1]),
+                          "Predict", bar, batches.Measures(self),
+                          output=output.reshape(-1, shape[-1]),
                           hooks=hooks if hooks.predict_batches else None)
         hooks.call("on_predict_end", {})
         return np.split(output, samples.starts[1:-1]) if ragged else output
