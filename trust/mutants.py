@@ -38,6 +38,7 @@ LEFT_OUT = ("mutants", "twin")
 
 SECONDS_A_TEST = 120                    # the longest takes a tenth: more is an endless loop
 FOLDER = tools.WORK / "mutants"
+FLAGS = "-O0 -g0 -w -DINLINE=static"    # compiled in seconds
 STUB = """#include "../python/border.h"
 
 static PyMethodDef methods[] = {{NULL, NULL, 0, NULL}};
@@ -130,7 +131,7 @@ def _build(tree, file, mutant):
     return subprocess.run(
         [sys.executable, "setup.py", "--quiet", "build", "--force", "--build-lib", "build/lib",
          "--build-temp", "build/objects"], cwd=tree, capture_output=True,
-        env={**os.environ, "CC": compiler, "NEUROAI_C_CFLAGS": "-O0 -g0 -w"}).returncode == 0
+        env={**os.environ, "CC": compiler, "NEUROAI_C_CFLAGS": FLAGS}).returncode == 0
 
 
 def _groups(file, mutant, quick):

@@ -63,7 +63,7 @@ MUTANTS = {
         Mutant("drop.rate * 4294967296.0", "drop.rate * 2147483648.0"),
     ],
     "kernels/input.c": [
-        Mutant("(m + LANES * BLOCK - 1) / (LANES * BLOCK)", "(m + LANES - 1) / (LANES * BLOCK)"),
+        Mutant("(m + BLOCK_NUMBERS - 1) / BLOCK_NUMBERS", "(m + LANES - 1) / BLOCK_NUMBERS"),
         Mutant("(end * LANES < m ? end * LANES : m) - first", "end * LANES - first"),
         Mutant("first = vecs * k / count, end", "first = vecs / count * k, end"),
         Mutant("return k == vecs - 1 ? last : k * LANES;", "return k == vecs ? last : k * LANES;"),
@@ -305,9 +305,9 @@ MUTANTS = {
         Mutant("unit->mask ? out->held_y + first * m : NULL", "NULL"),
         Mutant("put_beside(unit, out->D + b * T * m, b);", "put_beside(unit, out->D + b * m, b);"),
         Mutant("unit->detached ? 0 : share(out->pull, out->ties", "share(out->pull, out->ties"),
-        Mutant(": unit->detached ? 0 : -(unit->d[j]", ": -(unit->d[j]"),
-        Mutant("dV_0[j] += unit->d[j] * (1 - (unit->inhibition ? most : y_0[j]))",
-               "dV_0[j] += unit->d[j] * (1 - y_0[j])"),
+        Mutant(": unit->detached ? 0 : -(V_0[j] * leak);", ": -(V_0[j] * leak);"),
+        Mutant("1 - (unit->inhibition ? most : y_0[j]), leak", "1 - y_0[j], leak"),
+        Mutant("dV_0[j] += r * leak;", "dV_0[j] = r * leak;"),
         # recurrence
         Mutant("d = turned ? -m : m;", "d = m;"),
         Mutant("start < T && is_masked(unit, start, b, T)) {", "start < T && 0) {"),
