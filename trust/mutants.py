@@ -27,7 +27,7 @@ NOUNS = {
     "loss.c": ("loss", "network"),
     "outputs.c": ("fit", "network"),
     "run.c": ("fit", "network"),
-    "snu.c": ("masks", "snu"),
+    "snu.c": ("masks", "network", "snu"),
     "update.c": ("optimizer", "network"),
     "vec.h": ("spikes", "network"),
 }
