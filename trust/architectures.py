@@ -116,12 +116,14 @@ def _extension(command, target, quick):
     NumPy; returns how many files it has."""
     folder = WORK / "kernels" / f"extension_{target}"
     folder.mkdir(parents=True, exist_ok=True)
+    # NumPy's headers, as they are configured for Linux, include one that macOS has elsewhere
+    (folder / "endian.h").write_text("#include <machine/endian.h>\n")
     # the variants include the rest of the border, as they do the kernels and the network
     sources = [ROOT / "csrc" / f"{name}.c" for name in (
         "kernels/spikes", "python/border", "python/module", "python/py_spikes", "python/py_team",
         "runtime/isa", "runtime/team",
     )] + sorted((ROOT / "csrc" / "variants").glob("*.c"))
-    includes = [f"-I{sysconfig.get_paths()['include']}", f"-I{numpy.get_include()}"]
+    includes = [f"-I{folder}", f"-I{sysconfig.get_paths()['include']}", f"-I{numpy.get_include()}"]
     level = QUICK if quick else (*PLAIN, *ONE_COPY)
 
     def compile_one(source):
