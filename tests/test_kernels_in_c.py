@@ -28,7 +28,7 @@ def flags(tmp_path_factory):
         [GCC, *kernels.SANITIZED, folder / "nothing.c", "-o", folder / "nothing"],
         check=False, capture_output=True,
     )
-    return kernels.SANITIZED if built.returncode == 0 else ("-O1", *kernels.ONE_COPY)
+    return kernels.SANITIZED if built.returncode == 0 else ("-O1", kernels.ONE_COPY)
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +80,6 @@ def test_wrong_number_ends_the_program(tmp_path, monkeypatch):
         f'#include "{kernels.ROOT}/csrc/variants/target_end.h"\n'
     )
     monkeypatch.setattr(kernels, "SOURCES", tmp_path)
-    build = kernels.Build("wrong", "f32", "baseline", GCC, ("-O0", *kernels.ONE_COPY))
+    build = kernels.Build("wrong", "f32", "baseline", GCC, ("-O0", kernels.ONE_COPY))
     with pytest.raises(AssertionError, match=r"actual\[1\] of 2 is .*nan, wanted 2"):
         kernels.build_and_run(build)
