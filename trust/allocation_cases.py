@@ -1,4 +1,4 @@
-"""What trust/allocations.py calls: every public function of kernels and data, and what models do."""
+"""What trust/allocations.py calls: the functions of kernels and data, and what models do."""
 
 import copy
 import functools
