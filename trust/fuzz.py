@@ -82,10 +82,12 @@ def _child(seed, count, sanitizer):
         last = int.from_bytes(Path(place.name).read_bytes(), "little")
     if child.returncode:
         number = child.returncode
+        # The sanitizer says so of every size that is refused.
+        lines = [line for line in child.stdout.splitlines() if "failed to allocate" not in line]
         how = signal.Signals(-number).name if number < 0 else f"exit {number}"
         raise AssertionError(
             f"{how} in the call of seed {last}{' (sanitized)' if sanitizer else ''}:\n"
-            f"{child.stdout[-6000:]}\nagain: python -m trust.fuzz {last}"
+            + "\n".join(lines)[-6000:] + f"\nagain: python -m trust.fuzz {last}"
         )
     return [int(number) for number in child.stdout.split()[-5:]]
 
