@@ -105,7 +105,7 @@ def _sanitizer():
         "LD_PRELOAD": " ".join(runtimes),
         "PYTHONPATH": str(folder),
         "PYTHONMALLOC": "malloc",
-        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=2048",
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     }
 
