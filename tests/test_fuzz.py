@@ -212,3 +212,11 @@ def test_a_state_beyond_the_precision(mask):
 def test_no_chorales(data):
     with pytest.raises(ValueError, match="JSB: here: wanted chorales"):
         ai.datasets.jsb._parse("here", data)
+
+
+@pytest.mark.parametrize("dtype", [{"x": [1, 2]}, {"x": ()}, "abc", 5])
+def test_no_dtypes(dtype):
+    with pytest.raises(TypeError, match="to_categorical: dtype"):
+        ai.utils.to_categorical([1], dtype=dtype)
+    with pytest.raises(TypeError, match="Sequential: dtype"):
+        ai.Sequential(dtype=dtype)

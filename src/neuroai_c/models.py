@@ -77,7 +77,7 @@ class Sequential:
             seed = checks.integer("Sequential", "seed", seed, 0)
         try:
             self.dtype = np.dtype(dtype)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise TypeError(f"Sequential: dtype: {error}") from None
         known = self.dtype.isnative and self.dtype.name in ("float32", "float64")
         if dtype is None or not known:

@@ -71,7 +71,7 @@ def to_categorical(y, num_classes=None, dtype="float32"):
         y = y.astype(np.int64)
     try:
         dtype = np.dtype(dtype)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise TypeError(f"to_categorical: dtype: {error}") from None
     if dtype.kind not in "buif":
         raise TypeError(f"to_categorical: dtype must be one of numbers, got {dtype}")
