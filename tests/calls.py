@@ -190,7 +190,7 @@ def _encode(draw):
                  "max_is_present_for": draw.number(3, 20, 0.5, -1)}
     if draw.rarely(2):
         arguments["seed"] = draw.number(7, 2**32 - 1)
-    return _named(draw, module, name, arguments)
+    return _named(draw, module, name, arguments, names=("rate_encode",))
 
 
 def _to_categorical(draw):

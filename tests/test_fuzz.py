@@ -220,3 +220,17 @@ def test_no_dtypes(dtype):
         ai.utils.to_categorical([1], dtype=dtype)
     with pytest.raises(TypeError, match="Sequential: dtype"):
         ai.Sequential(dtype=dtype)
+
+
+def test_weights_that_change_when_they_are_checked(monkeypatch):
+    layer = layers.Dense(2)
+    layer(np.ones((1, 3)))
+    kernel, finite = np.ones((3, 2), np.float32), ai.checks.finite
+
+    def change(where, argument, array):
+        finite(where, argument, array)
+        kernel.fill(np.nan)
+
+    monkeypatch.setattr(ai.checks, "finite", change)
+    layer.set_weights([kernel, np.zeros(2)])
+    assert (layer.weights[0] == 1).all()

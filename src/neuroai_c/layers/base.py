@@ -189,7 +189,8 @@ def _set_arrays(where, layers, weights):
         raise ValueError(f"{where}: weights must be {len(arrays)} arrays, got {len(weights)}")
     converted = []
     for i, (array, weight) in enumerate(zip(arrays, weights)):
-        converted.append(checks.real(where, f"weights[{i}]", weight, array.dtype))
+        # A copy: what is checked is what is kept, whatever other threads do.
+        converted.append(checks.real(where, f"weights[{i}]", weight, array.dtype).copy())
         if converted[-1].shape != array.shape:
             raise ValueError(
                 f"{where}: weights[{i}] must have shape {array.shape}, "
