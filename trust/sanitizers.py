@@ -59,8 +59,8 @@ def runtime(name):
 def planted(lib, flags, path, right, wrong):
     """The build once more with a mistake: in csrc/path, `wrong` stands for `right`.
 
-    Only the variant of float32 that every machine has is compiled anew: NEUROAI_C_ISA has to
-    choose it.
+    Only the variant of float32 that every machine has is compiled anew, in a hurry:
+    NEUROAI_C_ISA has to choose it.
     """
     folder = WORK / f"{lib.parent.name}-planted"
     shutil.rmtree(folder, ignore_errors=True)
@@ -70,7 +70,7 @@ def planted(lib, flags, path, right, wrong):
     assert text.count(right) == 1, f"{path} must have {right!r} once: choose another mistake"
     (folder / "csrc" / path).write_text(text.replace(right, wrong))
     variant = "csrc/variants/f32_baseline"
-    run([program("gcc"), "-std=c11", *flags.split(), "-fPIC", "-ffp-contract=off", "-w",
+    run([program("gcc"), "-std=c11", *flags.split(), "-O0", "-fPIC", "-ffp-contract=off", "-w",
          "-DNPY_TARGET_VERSION=NPY_1_23_API_VERSION", "-I", sysconfig.get_path("include"),
          "-I", numpy.get_include(), "-c", folder / f"{variant}.c", "-o", folder / "variant.o"])
     objects = [path for path in (lib.parent / "objects").rglob("*.o")
