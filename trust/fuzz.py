@@ -38,8 +38,10 @@ TIMES = 5
 SECONDS = 120
 ROOM = 2 << 30              # of memory, beyond what the process has at its start
 
-# What the process may take more at the end than after half of its calls.
+# What the process may take more in the second half of its calls than in the first, of so many
+# samples.
 FLAT = 24 << 20
+SAMPLES = 20
 # And what Python's allocators and the library's may keep of calls that are made again.
 KEPT = 64 << 10
 AGAIN = 100
@@ -155,10 +157,12 @@ class Run:
     def all(self, seed, count):
         resident, raced = [], RACED["LD_PRELOAD" in os.environ]
         for i in range(count):
-            if i in (count // 2, count - 1):
+            if i % max(1, count // SAMPLES) == 0:
                 resident.append(_resident())
             self.call(seed + i, raced=i % raced == raced - 1)
-        self.grown = resident[-1] - resident[0]
+        # What caches hold comes and goes: the least of each half, after the first calls, counts.
+        half = len(resident) // 2
+        self.grown = min(resident[half:]) - min(resident[half // 4:half])
         if self.grown > FLAT and count == IN_A_CHILD:
             raise AssertionError(f"memory grew by {self.grown >> 20} MB in {count // 2} calls")
         self.kept = self._kept(range(seed, seed + min(count, AGAIN)))
