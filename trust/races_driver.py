@@ -1,8 +1,8 @@
 """Trains in many threads, a program for ThreadSanitizer: python -m trust.races_driver MODELS."""
 
 import sys
-import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import neuroai_c as ai
 import numpy as np
@@ -73,22 +73,8 @@ def kernels(count):
 
 def at_once(work):
     """The sum of work(rank) in all threads; what one of them raises is raised."""
-    calls, errors = [0] * THREADS, []
-
-    def run(rank):
-        try:
-            calls[rank] = work(rank)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return sum(calls)
+    with ThreadPoolExecutor(THREADS) as threads:
+        return sum(threads.map(work, range(THREADS)))
 
 
 def main():

@@ -27,7 +27,9 @@ def exercise(seed, threads=(1, 2, 3, 4)):
     for _ in range(r.integers(2, 5)):
         ai.set_num_threads(pick(r, threads))
         samples = batch * pick(r, (1, 2, 3)) if stateful else pick(r, (1, 2, 4, 7, 13, 33))
-        x = data_of(r, min(samples, 4) if long and not stateful else samples, LONG if long else STEPS, n)
+        if long and not stateful:
+            samples = min(samples, 4)
+        x = data_of(r, samples, LONG if long else STEPS, n)
         calls += run(r, model, x, batch)
     return calls
 
@@ -79,7 +81,8 @@ def snu_of(r, units, sequences, stateful):
     return L.SNU(
         units, return_sequences=sequences, stateful=stateful,
         activation=pick(r, ("step_function", "step_function", "sigmoid", "relu", "identity")),
-        decay=pick(r, (0.8, 0.0, 1.0, r.random(units))), g=pick(r, ("identity", "leaky_rel", "tanh")),
+        decay=pick(r, (0.8, 0.0, 1.0, r.random(units))),
+        g=pick(r, ("identity", "leaky_rel", "tanh")),
         recurrent=r.random() < 0.4, lateral_inhibition=pick(r, (False, False, "batch", "sample")),
         go_backwards=r.random() < 0.25, trainable_decay=r.random() < 0.3,
         reset_gradient=r.random() < 0.7, bias_initializer=pick(r, ("ones", "zeros")),

@@ -1,4 +1,4 @@
-"""The Python tests under AddressSanitizer and UndefinedBehaviorSanitizer, on every instruction set."""
+"""The Python tests under AddressSanitizer and UndefinedBehaviorSanitizer."""
 
 import importlib.util
 import os
