@@ -247,7 +247,7 @@ def test_the_checksum_that_is_downloaded(tmp_path, monkeypatch):
 @pytest.mark.parametrize("error", [ConnectionError("no route"), PermissionError("read-only"), OSError("full")])
 def test_failed_download(tmp_path, monkeypatch, error):
     def retrieve(*arguments, **options):
-        raise error
+        raise type(error)(*error.args)
 
     fake_pooch(monkeypatch, tmp_path, retrieve)
     with pytest.raises(FileNotFoundError) as caught:

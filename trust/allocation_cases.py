@@ -18,6 +18,7 @@ from neuroai_c import models, saving
 # Every call of C ends after one batch, so that all moments between batches can be told; and
 # nothing that is compared depends on the time.
 models._SECONDS = 0
+os.fsync = int                          # a disk takes its time
 models.time = SimpleNamespace(perf_counter=float)
 
 CASES = {}
@@ -72,7 +73,7 @@ def pure(name, function, *arguments, inside=True, **options):
     """A function that returns something and changes nothing."""
     CASES[name] = Case(
         fresh=lambda: arguments,
-        call=lambda subject: frozen(function(*subject, **options)),
+        call=lambda subject: function(*subject, **options),
         go_on=lambda subject: frozen(function(*subject, **options)),
         inside=inside,
     )
@@ -86,7 +87,7 @@ def in_place(name, function, *arrays, **options):
 
     CASES[name] = Case(
         fresh=lambda: [array.copy() for array in arrays],
-        call=lambda subject: frozen(function(*subject, **options)),
+        call=lambda subject: function(*subject, **options),
         go_on=again,
     )
 
@@ -231,7 +232,7 @@ def model_case(name, call, make=_page, compiled=True, trained=True, files=False,
         if files:
             shutil.rmtree(subject.folder)
 
-    CASES[name] = Case(fresh, lambda subject: frozen(call(subject)), go_on=go_on, clean=clean,
+    CASES[name] = Case(fresh, call, go_on=go_on, clean=clean,
                        inside=inside)
 
 
@@ -345,7 +346,7 @@ def layer_case(name, layer, x, inside=True, **options):
     template = fresh().layer
     CASES[name] = Case(
         fresh=lambda: SimpleNamespace(layer=copy.deepcopy(template)),
-        call=lambda s: frozen(s.layer(x, **options)),
+        call=lambda s: s.layer(x, **options),
         go_on=lambda s: frozen([s.layer(x, **options), s.layer]),
         inside=inside,
     )
@@ -364,6 +365,6 @@ layer_case("Masking called", ai.layers.Masking, _numbers[:4], inside=False)
 CASES["SNU built by a call"] = Case(
     fresh=lambda: SimpleNamespace(layer=ai.layers.SNU(2, kernel_initializer="ones", recurrent=True,
                                                       recurrent_initializer="zeros")),
-    call=lambda s: frozen(s.layer(_numbers[:2])),
+    call=lambda s: s.layer(_numbers[:2]),
     go_on=lambda s: frozen([s.layer(_numbers[:2]), s.layer]),
 )

@@ -149,6 +149,8 @@ class Right:
     """
 
     def __init__(self, case):
+        from .allocation_cases import frozen
+
         self.going_on = {}
         subject = case.fresh()
 
@@ -158,8 +160,9 @@ class Right:
                 self.going_on[state] = copy.deepcopy(subject)
         look()
         with _watched(look):
-            self.result = case.call(subject)
+            result = case.call(subject)
         look()
+        self.result = frozen(result)
         self.after = case.look(subject)
         for state, twin in self.going_on.items():
             self.going_on[state] = case.go_on(twin)
@@ -172,9 +175,11 @@ def _accepted(error):
 
 def _fault(case, right, subject, result, error, inside):
     """What is wrong after a call that may have failed; None: nothing."""
+    from .allocation_cases import frozen
+
     state = case.look(subject)
     if error is None:
-        if result != right.result:
+        if frozen(result) != right.result:
             return "succeeds with another result"
         if state != right.after:
             return "succeeds, but leaves another state"

@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tracemalloc
+import urllib.parse
 
 import pytest
 from _pytest.fixtures import FixtureDef
@@ -72,6 +73,7 @@ def _looped(item, nextitem):
     def run():
         if times:                       # what a test has used up, it gets again
             getattr(item, "_initrequest", lambda: None)()
+            item._report_sections.clear()           # what it has printed
             if names is not None:
                 item.dtest.globs.update(names)
         _counts["runs"] += 1
@@ -108,7 +110,8 @@ def _looped(item, nextitem):
 def _traced():
     """Bytes that are held, when nothing is that need not be."""
     sys._clear_type_cache()             # it holds names, a new one for every address
-    re.purge()                          # and this the patterns of messages with a path in them
+    re.purge()                          # and these patterns and addresses with a path in them
+    urllib.parse.clear_cache()
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
