@@ -126,6 +126,22 @@ def test_same_noise_however_the_work_is_done(threads, seconds, monkeypatch):
         ai.set_num_threads(before)
 
 
+def test_the_noise_of_a_batch_is_the_same_going_backward(monkeypatch):
+    """Of every batch of a run: a run of one batch begins with it."""
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal(ONES.shape), rng.standard_normal((SAMPLES, STEPS, 3))
+    trained = []
+    for seconds in (0, 10):
+        monkeypatch.setattr(models, "_SECONDS", seconds)
+        model = ai.Sequential([layers.InputLayer([None, UNITS]), layers.Dense(7), layers.Dropout(0.3),
+                               layers.Dense(3)], seed=0)
+        model.compile("sgd")
+        model.fit(x, t, batch_size=3, verbose=0)
+        trained.append(model.get_weights())
+    for weight, wanted in zip(*trained, strict=True):
+        assert_same_bits(weight, wanted)
+
+
 def test_none_but_in_training():
     rng = np.random.default_rng(0)
     x, y = rng.random((6, STEPS, UNITS)), rng.random((6, STEPS, UNITS))

@@ -25,10 +25,10 @@ NOUNS = {
     "input.c": ("spikes", "network", "snu"),
     "layers.c": ("layers", "dropout", "regularizers", "network"),
     "loss.c": ("loss", "network"),
-    "outputs.c": ("fit", "network"),
-    "run.c": ("fit", "network"),
+    "outputs.c": ("fit", "network", "models"),
+    "run.c": ("fit", "network", "models"),
     "snu.c": ("masks", "network", "snu"),
-    "update.c": ("optimizer", "network"),
+    "update.c": ("optimizer", "network", "models"),
     "vec.h": ("spikes", "network"),
 }
 # Those that see most of the others; then all tests.
