@@ -1,5 +1,6 @@
 """Sequential: fit, evaluate and predict, recorded and equal to the bit however the work is done."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -330,7 +331,10 @@ def by_rows_and_whole(y, optimizer, dtype, **options):
         yield trained(model, ai.Spikes.from_dense(binary(density=0.02)), y, **options)
 
 
-@pytest.mark.parametrize("optimizer", [ai.optimizers.SGD, ai.optimizers.RMSprop])
+@pytest.mark.parametrize("optimizer", [
+    ai.optimizers.SGD, ai.optimizers.RMSprop, functools.partial(ai.optimizers.RMSprop, epsilon=0.0),
+    functools.partial(ai.optimizers.RMSprop, momentum=0.5), functools.partial(ai.optimizers.SGD, momentum=0.5),
+    ai.optimizers.Adam], ids=["sgd", "rmsprop", "epsilon 0", "rmsprop momentum", "sgd momentum", "adam"])
 @pytest.mark.parametrize("units", [1, 2, 3, 5, 7, 15, 150])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_that_are_left_alone(dtype, units, optimizer):

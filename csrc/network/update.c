@@ -301,9 +301,9 @@ static int can_go_by_row(const Network *net, const Run *run)
             return 0;
         }
     }
-    return o && net->layers[0].visits && run->x.spikes && o->method != ADAM && !W->slot[1] &&
+    return o && net->layers[0].visits && run->x.spikes &&
            o->clipnorm == 0 && o->clipvalue == 0 && o->weight_decay == 0 &&
-           (o->method == SGD ? !W->slot[0] : W->slot[0] && (real)o->epsilon > 0);
+           !W->slot[1] && (!W->slot[0] || o->method == RMSPROP);     /* but v nothing is kept */
 }
 
 static int layers_gradient(Network *net, Input x, const Optimizer *o, int by_row,
