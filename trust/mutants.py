@@ -22,6 +22,8 @@ from .mutations import MUTANTS, Mutant
 # The tests that see a change of a file first, where they are not those of the file's own name.
 NOUNS = {
     "activation.h": ("activations", "layers", "snu"),
+    "average.c": ("average", "network", "masks"),
+    "dense.c": ("layers", "network"),
     "input.c": ("spikes", "network", "snu"),
     "layers.c": ("layers", "dropout", "regularizers", "network"),
     "loss.c": ("loss", "network"),
