@@ -48,6 +48,16 @@ def slopes(x, surrogate):
                                 activation=activation).bias
 
 
+def dense_slopes(x, activation):
+    """Those of a dense layer: its bias goes along them where the loss has a gradient of 1."""
+    M = len(x)
+    model = ai.Sequential([ai.layers.InputLayer([None, M]), ai.layers.Dense(M, activation)], dtype="float64")
+    model.compile(ai.optimizers.SGD(1.0), "mse")
+    model.set_weights([np.eye(M), np.zeros(M)])
+    model.train_on_batch(x[None, None], (activation(x) - M / 2)[None, None])
+    return -model.get_weights()[1]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_exponentials_to_the_last_places(dtype):
     x = np.linspace(-40, 40, 801, dtype=dtype)
@@ -126,6 +136,7 @@ def test_surrogates(surrogate):
     _, slope = twin.activation_pair(surrogate)
     V = np.array([-0.6, 0.0, 0.3, 1.2])
     assert_close(slopes(V, surrogate), slope(V), TWIN)
+    assert_close(dense_slopes(V, step), slope(V), TWIN)
 
 
 def test_default_surrogate():

@@ -146,6 +146,15 @@ def test_cross_entropies(kind, from_logits, M):
             assert_close(found, gradient, TWIN)
 
 
+@pytest.mark.parametrize("kind", ["CategoricalCrossentropy", "SparseCategoricalCrossentropy"])
+def test_outputs_that_are_all_zero(kind):
+    """Each is as if it were 1e-7, and no gradient passes."""
+    sparse = kind.startswith("Sparse")
+    value, gradient = trained_by(np.zeros(3), 1 if sparse else np.eye(3)[1], getattr(ai.losses, kind)())
+    assert_close(value, np.log(3) if sparse else -np.log(1e-7), TWIN)
+    assert_same_bits(gradient, np.zeros(3))
+
+
 @pytest.mark.parametrize("identifier, error", [("", ValueError), ("MSE", ValueError), (None, TypeError),
                                                (ai.losses.MeanSquaredError, TypeError), (abs, TypeError)], ids=str)
 def test_unknown_loss(identifier, error):

@@ -44,7 +44,7 @@ def test_identity():
 def test_a_row_does_not_depend_on_the_others(dtype):
     x, kernel = (a.astype(dtype) for a in factors(33, 40, 21))
     product = ai.ops.matmul(x, kernel)
-    for rows in (slice(0, 1), slice(5, 6), slice(3, 20), slice(32, 33)):
+    for rows in (*map(slice, range(1, 33)), slice(5, 6), slice(3, 20), slice(32, 33)):
         assert_same_bits(ai.ops.matmul(x[rows], kernel), product[rows])
 
 

@@ -31,7 +31,7 @@ NOUNS = {
     "run.c": ("fit", "network", "models"),
     "snu.c": ("masks", "network", "snu"),
     "update.c": ("optimizer", "network", "models"),
-    "vec.h": ("spikes", "network"),
+    "vec.h": ("spikes", "network", "models"),
 }
 # Those that see most of the others; then all tests.
 NEXT = ("network", "masks", "sequences", "snu", "fit", "models", "golden")

