@@ -46,7 +46,8 @@ def main():
 
 def _record(name, outcome, seconds):
     """Replaces the check's row in the table of docs/trust.md."""
-    outcome = " ".join(outcome.split()).replace("|", "/")
+    outcome = " ".join(outcome.split()).replace("|", "/").replace(f"{ROOT}/", "")
+    outcome = outcome if len(outcome) < 600 else f"{outcome[:600]} ..."
     row = f"| {name} | {outcome} | {datetime.date.today()} | {_machine()} | {seconds:.0f} s |"
     lines = REPORT.read_text().splitlines()
     rows = [i for i, line in enumerate(lines) if line.startswith(f"| {name} |")]
