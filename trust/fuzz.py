@@ -124,7 +124,6 @@ def main():
     faulthandler.register(signal.SIGALRM, chain=True)       # says where it hangs, and ends
     sys.path[:0] = [str(ROOT / "tests")]
     if "LD_PRELOAD" not in os.environ:
-        sys.path[:0] = [str(ROOT / "src")]
         _limit_memory()
     os.fsync = lambda descriptor: None          # nobody pulls the plug
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:

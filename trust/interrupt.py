@@ -24,8 +24,8 @@ SHORT = ("fit", "fit with a bar", "fit, batches of 30 ms", "train_on_batch", "pr
          "evaluate", "transform_rate")
 LONG = "fit, batches of 300 ms"
 IMPORTED = "from trust.interrupted import *"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
-               "TERM": "dumb", "PYTHON_BASIC_REPL": "1"}
+ENVIRONMENT = {**os.environ, "TERM": "dumb", "PYTHON_BASIC_REPL": "1",
+               "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 
 def check(quick=False):

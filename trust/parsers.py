@@ -274,7 +274,6 @@ def main():
     import atheris
 
     target, corpus = sys.argv[1], Path(sys.argv[2])
-    sys.path[:0] = [str(ROOT / "src")]
     with atheris.instrument_imports(include=["neuroai_c"]):
         import neuroai_c  # noqa: F401
     os.fsync = lambda descriptor: None          # nobody pulls the plug
