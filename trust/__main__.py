@@ -40,7 +40,7 @@ def main():
         seconds = time.monotonic() - begun
         print(f"== {name}: {outcome} ({seconds:.0f} s)", flush=True)
         if options.record:
-            _record(name, outcome, seconds)
+            _record(name, f"a quick run: {outcome}" if options.quick else outcome, seconds)
     sys.exit(f"failed or not run: {', '.join(failed)}" if failed else 0)
 
 
