@@ -5,6 +5,7 @@ import datetime
 import importlib
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ REPORT = ROOT / "docs" / "trust.md"
 
 def main():
     options = _parser().parse_args()
+    # A shell lets what it starts in the background, and all that starts, be deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     failed = []
     for name in options.checks or CHECKS:
         module = importlib.import_module(f"trust.{name}")
