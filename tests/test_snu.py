@@ -95,6 +95,16 @@ def test_sizes_around_the_vector_widths(B, T, N, M, lateral_inhibition, binary):
             assert_same_run(with_spikes(case.cast(np.float32)), case.cast(np.float32))
 
 
+@pytest.mark.parametrize("M", [1, 3, 7, 40])
+@pytest.mark.parametrize("T", [31, 32, 33, 64, 100])
+def test_steps_of_more_than_a_word(T, M):
+    """The steps at which an input spikes are kept as words of 32 bits."""
+    case = twin.random_case(g="leaky_rel", activation="sigmoid", recurrent=True, binary=True, T=T, M=M, N=70)
+    check_float64(case)
+    for other in (case, case.cast(np.float32)):
+        assert_same_run(with_spikes(other), other)
+
+
 @pytest.mark.parametrize("lateral_inhibition", GATES)
 @pytest.mark.parametrize("pseudo", ["tanh", "sigmoid", "relu", "identity", "leaky_rel"])
 def test_surrogate_slopes(pseudo, lateral_inhibition):
