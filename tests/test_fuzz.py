@@ -234,3 +234,15 @@ def test_weights_that_change_when_they_are_checked(monkeypatch):
     monkeypatch.setattr(ai.checks, "finite", change)
     layer.set_weights([kernel, np.zeros(2)])
     assert (layer.weights[0] == 1).all()
+
+
+def test_classes_that_change_when_they_are_checked(monkeypatch):
+    y = np.array([0, 1], np.uint8)
+
+    def change(*arguments):
+        y[:] = 83
+        return integer(*arguments)
+
+    integer = ai.checks.integer
+    monkeypatch.setattr(ai.checks, "integer", change)
+    np.testing.assert_array_equal(ai.utils.to_categorical(y, 2), np.eye(2))

@@ -61,8 +61,9 @@ def to_categorical(y, num_classes=None, dtype="float32"):
         array([[1., 0., 0.],
                [0., 0., 1.]], dtype=float32)
     """
-    # A copy of what is repeated: if there is no room for it, there is none for the rows.
-    y = np.require(checks.numeric("to_categorical", "y", y), requirements=["C"])
+    # A copy, which nobody changes between its check and its use; where there is no room for it,
+    # there is none for the rows.
+    y = np.array(checks.numeric("to_categorical", "y", y), order="C")
     if y.dtype.kind == "f":
         with np.errstate(all="ignore"):
             whole = (np.abs(y) < 2**53) & (y == np.floor(y))
