@@ -246,3 +246,8 @@ def test_classes_that_change_when_they_are_checked(monkeypatch):
     integer = ai.checks.integer
     monkeypatch.setattr(ai.checks, "integer", change)
     np.testing.assert_array_equal(ai.utils.to_categorical(y, 2), np.eye(2))
+
+
+def test_a_ragged_list_of_outputs():
+    with pytest.raises(ValueError, match="mse_backward: y cannot be made an array"):
+        ai.ops.mse_backward([[1.0], [1.0, 2.0]], np.zeros(3))

@@ -363,7 +363,7 @@ def mse_backward(y, target):
         >>> mse_backward(np.array([[1.0, 0.0]]), np.array([[0.0, 0.0]]))
         array([[1., 0.]])
     """
-    shape = np.shape(y)
+    shape = checks.numeric("mse_backward", "y", y).shape
     dtype, y, target = _outputs("mse_backward", y, target)
     return _KERNELS[dtype.char].mse_backward(y, target).reshape(shape)
 
