@@ -251,3 +251,17 @@ def test_classes_that_change_when_they_are_checked(monkeypatch):
 def test_a_ragged_list_of_outputs():
     with pytest.raises(ValueError, match="mse_backward: y cannot be made an array"):
         ai.ops.mse_backward([[1.0], [1.0, 2.0]], np.zeros(3))
+
+
+def test_steps_that_change_when_they_are_checked(monkeypatch):
+    steps, numeric = np.zeros(3), ai.checks.numeric
+
+    class Late(np.ndarray):
+        """Its numbers change when they are listed, behind all checks."""
+
+        def ravel(self):
+            steps[:] = -np.inf
+            return super().ravel()
+
+    monkeypatch.setattr(ai.checks, "numeric", lambda *arguments: numeric(*arguments).view(Late))
+    assert (ai.optimizers.schedules.CosineDecay(0.5, 2)(steps) == 0.5).all()

@@ -42,7 +42,8 @@ class LearningRateSchedule(Shown):
             >>> CosineDecay(0.5, decay_steps=2)([0, 1, 2, 3])
             array([0.5 , 0.25, 0.  , 0.  ])
         """
-        steps = checks.numeric(type(self).__name__, "step", step)
+        # A copy, which nobody changes between its check and its use.
+        steps = np.array(checks.numeric(type(self).__name__, "step", step))
         checks.finite(type(self).__name__, "step", steps)
         if not (steps >= 0).all():
             raise ValueError(f"{type(self).__name__}: step must be 0 or more, got {step!r}")
