@@ -1211,7 +1211,8 @@ def test_build_of_another_width():
 @pytest.mark.parametrize("error, options", [
     (TypeError, dict(seed="1")), (ValueError, dict(seed=-1)), (TypeError, dict(seed=1.5)),
     (ValueError, dict(dtype="float16")), (ValueError, dict(dtype=int)),
-    (ValueError, dict(dtype=np.dtype("f4").newbyteorder())), (TypeError, dict(dtype="single-ish")), (TypeError, dict(name=3)), (TypeError, dict(layers=3)),
+    (ValueError, dict(dtype=np.dtype("f4").newbyteorder())), (TypeError, dict(dtype="single-ish")),
+    (TypeError, dict(name=3)), (TypeError, dict(layers=3)), (TypeError, dict(layers=["a"])),
 ], ids=str)
 def test_bad_arguments_of_sequential(error, options):
     (argument,) = options

@@ -58,6 +58,8 @@ def check(quick=False):
                  for seed in range(0, SANITIZED, IN_A_CHILD // 5)]
     with ThreadPoolExecutor(min(2, os.cpu_count())) as pool:
         counts = list(pool.map(lambda job: _child(*job), jobs))
+    failures = [count for count in counts if isinstance(count, str)]
+    assert not failures, "\n".join(failures)
     made, returned, raced = (sum(count[i] for count in counts) for i in range(3))
     grown, kept = (max(count[i] for count in counts) for i in (3, 4))
     sanitized = 0 if quick else SANITIZED
@@ -71,7 +73,7 @@ def check(quick=False):
 
 
 def _child(seed, count, sanitizer):
-    """Has a child make the calls of these seeds: what it counted; AssertionError if it fails."""
+    """Has a child make the calls of these seeds: what it counted, or how it failed."""
     with tempfile.NamedTemporaryFile(prefix="fuzz-") as place:
         place.write(bytes(8))
         place.flush()
@@ -87,10 +89,8 @@ def _child(seed, count, sanitizer):
         # The sanitizer says so of every size that is refused.
         lines = [line for line in child.stdout.splitlines() if "failed to allocate" not in line]
         how = signal.Signals(-number).name if number < 0 else f"exit {number}"
-        raise AssertionError(
-            f"{how} in the call of seed {last}{' (sanitized)' if sanitizer else ''}:\n"
-            + "\n".join(lines)[-6000:] + f"\nagain: python -m trust.fuzz {last}"
-        )
+        return (f"{how} in the call of seed {last}{' (sanitized)' if sanitizer else ''}:\n"
+                + "\n".join(lines)[-6000:] + f"\nagain: python -m trust.fuzz {last}")
     return [int(number) for number in child.stdout.split()[-5:]]
 
 

@@ -93,7 +93,8 @@ class Sequential:
         self._changed()
         if not isinstance(layers, (list, tuple, type(None))):
             raise TypeError(f"Sequential: layers must be a list of layers, got {layers!r}")
-        for layer in layers or ():
+        for i, layer in enumerate(layers or ()):
+            _check_kind("Sequential", f"layers[{i}]", layer)
             self.add(layer)
 
     def __repr__(self):
@@ -132,8 +133,7 @@ class Sequential:
             >>> model
             <Sequential sequential: 1 layer, 8 weights>
         """
-        if not isinstance(layer, layers.KINDS):
-            raise TypeError(f"add: layer must be a layer of neuroai_c, got {layer!r}")
+        _check_kind("add", "layer", layer)
         if isinstance(layer, layers.InputLayer):
             if self._layers or self._input_shape is not None:
                 raise ValueError("add: an InputLayer comes first, and once")
@@ -1073,6 +1073,11 @@ class Sequential:
                 hooks.call(f"on_{kind}_batch_end", measures.batches - 1, logs)
                 if training and self.stop_training:
                     return
+
+
+def _check_kind(where, argument, layer):
+    if not isinstance(layer, layers.KINDS):
+        raise TypeError(f"{where}: {argument} must be a layer of neuroai_c, got {layer!r}")
 
 
 def _count(number, noun):
