@@ -318,7 +318,8 @@ def test_a_failed_save_is_not_the_best(tmp_path):
     assert checkpoint.best == np.inf
 
 
-@pytest.mark.parametrize("path", ["{val_loss}", "{}", "{0}", "{loss:q}", "{loss", "{batch}"])
+@pytest.mark.parametrize("path", ["{val_loss}", "{}", "{0}", "{loss:q}", "{loss", "{batch}", "{epoch.x}",
+                                  "{epoch[0]}"])
 def test_bad_fields(path):
     model = FakeModel()
     with pytest.raises(ValueError, match="ModelCheckpoint: filepath may have the fields loss, epoch"):

@@ -90,6 +90,53 @@ def test_classes_without_number(y, num_classes):
         ai.utils.to_categorical(y, num_classes)
 
 
+MODEL = ai.Sequential([layers.InputLayer([None, 2]), layers.SNU(1)])
+MODEL.compile()
+
+
+# Each with the argument that the message names.
+@pytest.mark.parametrize("argument, call", {
+    "layer": MODEL.add,
+    "layers": ai.Sequential,
+    "name": lambda value: ai.Sequential(name=value),
+    "dtype": lambda value: ai.Sequential(dtype=value),
+    "input_shape": MODEL.build,
+    "optimizer": MODEL.compile,
+    "loss": lambda value: MODEL.compile(loss=value),
+    "metrics": lambda value: MODEL.compile(metrics=value),
+    "print_fn": MODEL.summary,
+    "config": ai.Sequential.from_config,
+    "callbacks": lambda value: MODEL.predict(np.ones((1, 1, 2)), callbacks=value),
+    "weights": MODEL.set_weights,
+    "InputLayer: input_shape": layers.InputLayer,
+    "Dense: name": lambda value: layers.Dense(1, name=value),
+    "Dense: activation": lambda value: layers.Dense(1, value),
+    "Dense: kernel_initializer": lambda value: layers.Dense(1, kernel_initializer=value),
+    "lateral_inhibition": lambda value: layers.SNU(1, lateral_inhibition=value),
+    "activity_regularizer": lambda value: layers.SNU(1, activity_regularizer=value),
+    "SpikeCount: layer": ai.metrics.SpikeCount,
+    "monitor": ai.callbacks.EarlyStopping,
+    "separator": lambda value: ai.callbacks.CSVLogger("log", value),
+    "schedule": ai.callbacks.LearningRateScheduler,
+    "snu_forward: activation": lambda value: ops.snu_forward(
+        np.ones((2, 2, 2)), np.ones((2, 2)), np.ones(2), activation=value),
+}.items(), ids=_short)
+@pytest.mark.parametrize("value", [LONG, [LONG]], ids=["alone", "in a list"])
+def test_what_cannot_be_written_is_told_of(argument, call, value):
+    with pytest.raises(calls.REFUSALS, match=rf"\b{argument}\b") as caught:
+        call(value)
+    assert len(str(caught.value)) < 2000
+
+
+def test_a_repr_that_fails():
+    class Odd:
+        def __repr__(self):
+            raise OSError
+
+    with pytest.raises(TypeError, match="add: layer must be .*, got a Odd that has no repr"):
+        MODEL.add(Odd())
+
+
 def test_classes_of_one_number_that_is_repeated(folder):
     with pytest.raises(MemoryError):
         ai.utils.to_categorical(VAST)

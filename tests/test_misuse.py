@@ -763,7 +763,7 @@ def test_schedules_at_their_ends():
 # ---- files ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [5, None, b"x", ["x"], "a\0b"])
+@pytest.mark.parametrize("path", [5, None, b"x", ["x"], "a\0b", "~\ud800"])
 def test_no_paths(path, tmp_path):
     model = new_model()
     for call in (model.save, model.save_weights, model.load_weights):
@@ -772,6 +772,11 @@ def test_no_paths(path, tmp_path):
         ai.load_model(path)
     with pytest.raises(REFUSALS, match="write_wav: path"):
         ai.utils.write_wav(path, [0.0], 8000)
+    for call in (ai.datasets.mnist.load_data, ai.datasets.JSB) if path is not None else ():
+        with pytest.raises(REFUSALS, match=f"{call.__name__}: path"):
+            call(path)
+    with pytest.raises(REFUSALS, match="CSVLogger: filename"):
+        ai.callbacks.CSVLogger(path)
 
 
 @pytest.mark.parametrize("path", ["", ".", "/"])

@@ -10,8 +10,8 @@ import traceback
 import neuroai_c as ai
 import numpy as np
 import pytest
-from damaged import EXTRA, GROUPS, LIES, LONG, SIZES, SNU, WRONG, changed
-from neuroai_c import files
+from damaged import EXTRA, GROUPS, LIES, LONG, NUMBERS, SIZES, SNU, WRONG, changed
+from neuroai_c import files, saving
 from tolerances import assert_same_bits
 
 layers, optimizers, schedules = ai.layers, ai.optimizers, ai.optimizers.schedules
@@ -331,6 +331,17 @@ def test_weights_of_another_model_change_nothing(options, tmp_path):
         assert_same_bits(weight, wanted)
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, 7.0])
+def test_weights_that_set_weights_refuses(number, tmp_path):
+    model = ai.Sequential([layers.InputLayer([None, 3]), layers.SNU(2, trainable_decay=True)], seed=0)
+    before = model.get_weights()
+    files.write(tmp_path / "weights", saving.named("weights", [*before[:-1], before[-1] * 0 + number]))
+    with pytest.raises(ValueError, match=f"load_weights: .*weights/000{len(before) - 1}.* must be"):
+        model.load_weights(tmp_path / "weights")
+    for weight, wanted in zip(model.get_weights(), before, strict=True):
+        assert_same_bits(weight, wanted)
+
+
 def test_weights_and_models_are_told_apart(tmp_path):
     model = new_model()
     model.save(tmp_path / "model")
@@ -474,6 +485,16 @@ def test_arrays_that_lie(wrong, name, truth, tmp_path):
     arrays, document = truth
     array = WRONG[wrong](arrays[name])
     assert_refused(tmp_path / "lie", {**arrays, name: array}, document)
+
+
+@pytest.mark.parametrize("name, number", NUMBERS)
+def test_numbers_that_lie(name, number, truth, tmp_path):
+    arrays, document = truth
+    array = arrays[name].copy()
+    array.flat[-1] = number
+    files.write(tmp_path / "lie", {**arrays, name: array}, document)
+    with pytest.raises(ValueError, match=f"load_model: .*{name}.* must"):
+        ai.load_model(tmp_path / "lie")
 
 
 @pytest.mark.parametrize("name", GROUPS)

@@ -203,7 +203,7 @@ def _get(identifier, where, argument, by_name):
         return by_name[checks.one_of(where, argument, identifier, by_name)]
     raise TypeError(
         f"{where}: {argument} must be an activation of neuroai_c or one of its names "
-        f"({', '.join(by_name)}), got {identifier!r}"
+        f"({', '.join(by_name)}), got {checks.shown(identifier)}"
     )
 
 

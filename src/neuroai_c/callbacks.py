@@ -99,12 +99,16 @@ class CallbackList:
         if isinstance(callbacks, Callback):
             callbacks = [callbacks]
         if not isinstance(callbacks, (list, tuple, type(None))):
-            raise TypeError(f"{where}: callbacks must be a list of callbacks, got {callbacks!r}")
+            raise TypeError(
+                f"{where}: callbacks must be a list of callbacks, "
+                f"got {checks.shown(callbacks)}"
+            )
         self.callbacks = list(callbacks or ())
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(
-                    f"{where}: callbacks must be of neuroai_c's class Callback, got {callback!r}"
+                    f"{where}: callbacks must be of neuroai_c's class Callback, "
+                    f"got {checks.shown(callback)}"
                 )
         self.call("set_model", model)
         self.call("set_params", params)
@@ -146,7 +150,7 @@ class _Monitor(Callback):
     def __init__(self, monitor, mode, verbose):
         where = type(self).__name__
         if not isinstance(monitor, str):
-            raise TypeError(f"{where}: monitor must be a string, got {monitor!r}")
+            raise TypeError(f"{where}: monitor must be a string, got {checks.shown(monitor)}")
         checks.one_of(where, "mode", mode, ("auto", "min", "max"))
         self.monitor = monitor
         self.mode = mode
@@ -159,7 +163,7 @@ class _Monitor(Callback):
         if self.monitor not in logs:
             raise ValueError(
                 f"{type(self).__name__}: monitor must be one of the measures that there are "
-                f"({', '.join(logs) or 'none'}), got {self.monitor!r}"
+                f"({', '.join(logs) or 'none'}), got {checks.shown(self.monitor)}"
             )
         return logs[self.monitor]
 
@@ -339,10 +343,10 @@ class ModelCheckpoint(_Monitor):
     def _filled(self, fields):
         try:
             return self.filepath.format(**fields)
-        except (LookupError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(
                 f"ModelCheckpoint: filepath may have the fields {', '.join(fields)} in braces, "
-                f"got {self.filepath!r}: {type(error).__name__}: {error}"
+                f"got {checks.shown(self.filepath)}: {type(error).__name__}: {error}"
             ) from error
 
 
@@ -376,7 +380,10 @@ class CSVLogger(Callback):
     def __init__(self, filename, separator=",", append=False):
         self.filename = _path("CSVLogger", "filename", filename)
         if not isinstance(separator, str) or len(separator) != 1 or separator in '\r\n"':
-            raise ValueError(f"CSVLogger: separator must be one character, got {separator!r}")
+            raise ValueError(
+                "CSVLogger: separator must be one character, "
+                f"got {checks.shown(separator)}"
+            )
         self.separator = separator
         self.append = checks.boolean(type(self).__name__, "append", append)
         self._names = None
@@ -448,7 +455,7 @@ class LearningRateScheduler(Callback):
         if isinstance(optimizer.learning_rate, LearningRateSchedule):
             raise ValueError(
                 "LearningRateScheduler: the optimizer's learning_rate must be a number, "
-                f"got {optimizer.learning_rate!r}"
+                f"got {checks.shown(optimizer.learning_rate)}"
             )
         arguments = (epoch, optimizer.learning_rate) if self._takes_rate else (epoch,)
         optimizer.learning_rate = checks.number(
@@ -465,7 +472,10 @@ class LearningRateScheduler(Callback):
 def _takes_two(schedule):
     """Whether a schedule takes the epoch and the learning rate, or the epoch alone."""
     if not callable(schedule):
-        raise TypeError(f"LearningRateScheduler: schedule must be a function, got {schedule!r}")
+        raise TypeError(
+            "LearningRateScheduler: schedule must be a function, "
+            f"got {checks.shown(schedule)}"
+        )
     try:
         signature = inspect.signature(schedule)
     except ValueError:
@@ -478,7 +488,7 @@ def _takes_two(schedule):
         return len(arguments) == 2
     raise TypeError(
         "LearningRateScheduler: schedule must take the epoch, or the epoch and the learning rate, "
-        f"got {schedule!r}"
+        f"got {checks.shown(schedule)}"
     )
 
 

@@ -12,19 +12,26 @@ from pathlib import Path
 import numpy as np
 
 
-def _shown(value):
-    """The repr, but of integers with more digits than Python writes."""
+_MOST = 1000            # characters of a value in a message
+
+
+def shown(value):
+    """The repr, of a length that can be read; of what has none the type.
+
+    Integers have none that have more digits than Python writes, and what holds such an integer.
+    """
     try:
-        return repr(value)
-    except ValueError:
-        return f"a very long {type(value).__name__}"
+        text = repr(value)
+    except Exception:
+        return f"a {type(value).__name__} that has no repr"
+    return text if len(text) <= _MOST else f"{text[:_MOST]}..."
 
 
 def one_of(where, argument, value, allowed):
     """`value`, if it is among `allowed`; ValueError that lists them otherwise."""
     if not any(isinstance(value, type(name)) and value == name for name in allowed):
         names = ", ".join(repr(name) for name in allowed)
-        raise ValueError(f"{where}: {argument} must be one of {names}, got {_shown(value)}")
+        raise ValueError(f"{where}: {argument} must be one of {names}, got {shown(value)}")
     return value
 
 
@@ -32,7 +39,7 @@ def boolean(where, argument, value):
     """`value` as a bool: True, False, 1 or 0."""
     if isinstance(value, (bool, np.bool_)) or (type(value) is int and value in (0, 1)):
         return bool(value)
-    raise TypeError(f"{where}: {argument} must be True or False, got {_shown(value)}")
+    raise TypeError(f"{where}: {argument} must be True or False, got {shown(value)}")
 
 
 def fraction(where, argument, value):
@@ -46,20 +53,20 @@ def fraction(where, argument, value):
 def integer(where, argument, value, least=None, most=None):
     """`value` as an int from `least` to `most`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{where}: {argument} must be an integer, got {value!r}")
+        raise TypeError(f"{where}: {argument} must be an integer, got {shown(value)}")
     value = int(value)
     if (least is not None and value < least) or (most is not None and value > most):
         # The largest number that C has for a count is no bound that a user has to know.
         open_ended = most is None or most == sys.maxsize and value < least
         bounds = f"{least} or more" if open_ended else f"from {least} to {most}"
-        raise ValueError(f"{where}: {argument} must be {bounds}, got {_shown(value)}")
+        raise ValueError(f"{where}: {argument} must be {bounds}, got {shown(value)}")
     return value
 
 
 def number(where, argument, value, least=-math.inf, most=math.inf):
     """`value` as a finite float from `least` to `most`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{where}: {argument} must be a number, got {value!r}")
+        raise TypeError(f"{where}: {argument} must be a number, got {shown(value)}")
     try:
         value = float(value)
     except OverflowError:
@@ -76,14 +83,26 @@ def number(where, argument, value, least=-math.inf, most=math.inf):
 
 def path(where, argument, value):
     """`value` as a Path, with a leading ~ expanded."""
+    return Path(file_name(where, argument, value))
+
+
+def file_name(where, argument, value):
+    """`value`, a str or path-like, as a str that can be a file's, with a leading ~ expanded."""
     name = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(name, str):
         raise TypeError(
             f"{where}: {argument} must be a str or a path-like object, got {type(value).__name__}"
         )
     if "\0" in name:
-        raise ValueError(f"{where}: {argument} must have no null character, got {name!r}")
-    return Path(os.path.expanduser(name))
+        raise ValueError(f"{where}: {argument} must have no zero byte, got {shown(name)}")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{where}: {argument} must be of characters that a file's name can have, "
+            f"got {shown(name)}"
+        ) from error
+    return os.path.expanduser(name)
 
 
 def positive(where, argument, value):

@@ -78,7 +78,7 @@ def write(path, arrays, document=None):
     """
     kind = "weights" if document is None else "model"
     where = _WRITERS[kind]
-    path = _as_path(where, path)
+    path = checks.file_name(where, "path", path)
     # The library takes what lies in memory for the array in C order, whatever its strides are.
     arrays = {name: _as_stored(where, name, array) for name, array in arrays.items()}
     text = _as_text(where, document)
@@ -92,9 +92,12 @@ def write(path, arrays, document=None):
 def _as_stored(where, name, array):
     """The array, little-endian and C-contiguous; a copy only where needed."""
     if not isinstance(name, str):
-        raise TypeError(f"{where}: names of arrays must be strings, got {name!r}")
+        raise TypeError(f"{where}: names of arrays must be strings, got {checks.shown(name)}")
     if not (name.isascii() and name.isprintable()) or name in ("", "__metadata__"):
-        raise ValueError(f"{where}: names of arrays must be printable ASCII, got {name!r}")
+        raise ValueError(
+            f"{where}: names of arrays must be printable ASCII, "
+            f"got {checks.shown(name)}"
+        )
     array = checks.numeric(where, name, array)
     dtype = array.dtype.newbyteorder("<")
     if dtype not in _DTYPES.values():
@@ -215,7 +218,7 @@ def read(path, kind):
         ({'bias': array([ 0.5, -0. ], dtype=float32)}, None)
     """
     where = _READERS[checks.one_of("read", "kind", kind, tuple(_READERS))]
-    path = _as_path(where, path)
+    path = checks.file_name(where, "path", path)
     # Opening a pipe would wait for somebody to write.
     if not stat.S_ISREG(os.stat(path).st_mode):
         found = "a folder" if os.path.isdir(path) else "something else"
@@ -320,17 +323,6 @@ def _unpack(data):
 # ---- what both need ------------------------------------------------------------------
 
 
-def _as_path(where, path):
-    name = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(name, str):
-        raise TypeError(
-            f"{where}: path must be a str or a path-like object, got {type(path).__name__}"
-        )
-    if "\0" in name:
-        raise ValueError(f"{where}: path must have no zero byte, got {name!r}")
-    return os.path.expanduser(name)
-
-
 def _length(data):
     """How long the header is that follows."""
     return int.from_bytes(data[:8], "little")
@@ -400,7 +392,8 @@ def rng_state(rng):
     name = type(rng.bit_generator).__name__ if isinstance(rng, np.random.Generator) else None
     if name not in _BIT_GENERATORS:
         raise TypeError(
-            f"rng_state: rng must be a Generator on {' or '.join(_BIT_GENERATORS)}, got {rng!r}"
+            f"rng_state: rng must be a Generator on {' or '.join(_BIT_GENERATORS)}, "
+            f"got {checks.shown(rng)}"
         )
     state = rng.bit_generator.state
     return {"bit_generator": name, **state["state"],

@@ -2,6 +2,8 @@
 
 import numbers
 
+from . import checks
+
 
 class History:
     """What fit measured.
@@ -50,10 +52,14 @@ class History:
         history = dict(self.history)
         for name, value in values.items():
             if name not in logged:
-                if not (isinstance(name, str) and isinstance(value, numbers.Real)):
+                try:
+                    value = float(value) if isinstance(value, numbers.Real) else None
+                except OverflowError:
+                    value = None
+                if value is None or not isinstance(name, str):
                     raise TypeError(
                         "fit: logs must have numbers by name, also what a callback adds, "
-                        f"got {value!r} as {name!r}"
+                        f"got {checks.shown(values[name])} as {checks.shown(name)}"
                     )
-                history[name] = [*history.get(name, ()), float(value)]
+                history[name] = [*history.get(name, ()), value]
         return history

@@ -39,7 +39,7 @@ class Initializer(Shown):
 
 def _shape(where, shape):
     if not isinstance(shape, (tuple, list)) or not shape:
-        raise TypeError(f"{where}: shape must be a tuple of sizes, got {shape!r}")
+        raise TypeError(f"{where}: shape must be a tuple of sizes, got {checks.shown(shape)}")
     most = np.iinfo(np.intp).max
     shape = tuple(checks.integer(where, "shape", size, 1, most) for size in shape)
     if math.prod(shape) > most // 8:
@@ -62,7 +62,10 @@ class GlorotUniform(Initializer):
     def __call__(self, shape, rng):
         shape = _shape("GlorotUniform", shape)
         if not isinstance(rng, np.random.Generator):
-            raise TypeError(f"GlorotUniform: rng must be a numpy.random.Generator, got {rng!r}")
+            raise TypeError(
+                "GlorotUniform: rng must be a numpy.random.Generator, "
+                f"got {checks.shown(rng)}"
+            )
         limit = np.sqrt(6 / (shape[0] + shape[-1]))
         return rng.uniform(-limit, limit, shape)
 
@@ -137,7 +140,7 @@ def get(identifier, where="initializers.get", argument="identifier"):
         return _BY_NAME[identifier]()
     raise TypeError(
         f"{where}: {argument} must be an initializer of neuroai_c or one of its names "
-        f"({', '.join(_BY_NAME)}), got {identifier!r}"
+        f"({', '.join(_BY_NAME)}), got {checks.shown(identifier)}"
     )
 
 

@@ -142,7 +142,7 @@ def get(identifier, where="losses.get", argument="identifier"):
         return _BY_NAME[identifier]()
     raise TypeError(
         f"{where}: {argument} must be a loss of neuroai_c or one of its names "
-        f"({', '.join(_BY_NAME)}), got {identifier!r}"
+        f"({', '.join(_BY_NAME)}), got {checks.shown(identifier)}"
     )
 
 

@@ -26,7 +26,10 @@ class Metric(Shown):
 
     def __init__(self, name):
         if not isinstance(name, str):
-            raise TypeError(f"{type(self).__name__}: name must be a string, got {name!r}")
+            raise TypeError(
+                f"{type(self).__name__}: name must be a string, "
+                f"got {checks.shown(name)}"
+            )
         self.name = name
 
 
@@ -86,7 +89,10 @@ class SpikeCount(Metric):
 
     def __init__(self, layer, name="spikes"):
         if not isinstance(layer, SNU):
-            raise TypeError(f"SpikeCount: layer must be an SNU of the model, got {layer!r}")
+            raise TypeError(
+                "SpikeCount: layer must be an SNU of the model, "
+                f"got {checks.shown(layer)}"
+            )
         super().__init__(name)
         self.layer = layer
 
@@ -130,7 +136,7 @@ def get(identifier, where="metrics.get", argument="identifier"):
         return _BY_NAME[identifier](name=identifier)
     raise TypeError(
         f"{where}: {argument} must be a metric of neuroai_c or one of its names "
-        f"({', '.join(_BY_NAME)}), got {identifier!r}"
+        f"({', '.join(_BY_NAME)}), got {checks.shown(identifier)}"
     )
 
 

@@ -72,7 +72,7 @@ class Sequential:
 
     def __init__(self, layers=None, name=None, seed=None, dtype="float32"):
         if name is not None and not isinstance(name, str):
-            raise TypeError(f"Sequential: name must be a string, got {name!r}")
+            raise TypeError(f"Sequential: name must be a string, got {checks.shown(name)}")
         if seed is not None:
             seed = checks.integer("Sequential", "seed", seed, 0)
         try:
@@ -81,7 +81,10 @@ class Sequential:
             raise TypeError(f"Sequential: dtype: {error}") from None
         known = self.dtype.isnative and self.dtype.name in ("float32", "float64")
         if dtype is None or not known:
-            raise ValueError(f"Sequential: dtype must be float32 or float64, got {dtype!r}")
+            raise ValueError(
+                "Sequential: dtype must be float32 or float64, "
+                f"got {checks.shown(dtype)}"
+            )
         self.name = name or "sequential"
         self._layers = []
         self.history = None
@@ -92,7 +95,10 @@ class Sequential:
         self._optimizer = self._loss = None
         self._changed()
         if not isinstance(layers, (list, tuple, type(None))):
-            raise TypeError(f"Sequential: layers must be a list of layers, got {layers!r}")
+            raise TypeError(
+                "Sequential: layers must be a list of layers, "
+                f"got {checks.shown(layers)}"
+            )
         for i, layer in enumerate(layers or ()):
             _check_kind("Sequential", f"layers[{i}]", layer)
             self.add(layer)
@@ -201,7 +207,8 @@ class Sequential:
         """
         if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 3:
             raise ValueError(
-                f"build: input_shape must be (samples, steps, inputs), got {input_shape!r}"
+                "build: input_shape must be (samples, steps, inputs), "
+                f"got {checks.shown(input_shape)}"
             )
         if input_shape[0] is not None:
             checks.integer("build", "input_shape[0]", input_shape[0], 1)
@@ -383,9 +390,15 @@ class Sequential:
         where = "from_config"
         names = {"name", "dtype", "input_shape", "layers"}
         if not isinstance(config, dict) or set(config) != names:
-            raise ValueError(f"{where}: config must be a dict of {sorted(names)}, got {config!r}")
+            raise ValueError(
+                f"{where}: config must be a dict of {sorted(names)}, "
+                f"got {checks.shown(config)}"
+            )
         if not isinstance(config["layers"], list):
-            raise ValueError(f"{where}: layers must be a list, got {config['layers']!r}")
+            raise ValueError(
+                f"{where}: layers must be a list, "
+                f"got {checks.shown(config['layers'])}"
+            )
         try:
             model = cls(name=config["name"], dtype=config["dtype"])
             if config["input_shape"] is not None:
@@ -462,7 +475,7 @@ class Sequential:
         """
         self._need_built("load_weights")
         arrays, _ = files.read(path, "weights")
-        saving.set_arrays(f"load_weights: {path}", "weights", self._arrays(), arrays)
+        saving.set_weights(f"load_weights: {path}", self._layers, arrays)
 
     def _need_built(self, where):
         if self._input_shape is None:
@@ -522,7 +535,7 @@ class Sequential:
             lines.append(f"{name:<{widths[0]}}{text:<{widths[1]}}{layer.count_params():,}")
         lines += ["=" * sum(widths), f"Total params: {self.count_params():,}", rule]
         if print_fn is not None and not callable(print_fn):
-            raise TypeError(f"summary: print_fn must be a function, got {print_fn!r}")
+            raise TypeError(f"summary: print_fn must be a function, got {checks.shown(print_fn)}")
         (print_fn or print)("\n".join(lines))
 
     # ---- training -------------------------------------------------------------------
@@ -589,7 +602,7 @@ class Sequential:
         optimizer = optimizers.get(optimizer, "compile", "optimizer")
         loss = losses.get(loss, "compile", "loss")
         if metrics is not None and not isinstance(metrics, (tuple, list)):
-            raise TypeError(f"compile: metrics must be a list, got {metrics!r}")
+            raise TypeError(f"compile: metrics must be a list, got {checks.shown(metrics)}")
         if metrics is not None and len(metrics) > MOST:
             raise ValueError(f"compile: metrics must be at most {MOST}, got {len(metrics)}")
         measures = [_metric(metric, self._layers, loss) for metric in metrics or ()]
@@ -1077,7 +1090,10 @@ class Sequential:
 
 def _check_kind(where, argument, layer):
     if not isinstance(layer, layers.KINDS):
-        raise TypeError(f"{where}: {argument} must be a layer of neuroai_c, got {layer!r}")
+        raise TypeError(
+            f"{where}: {argument} must be a layer of neuroai_c, "
+            f"got {checks.shown(layer)}"
+        )
 
 
 def _count(number, noun):
@@ -1107,7 +1123,7 @@ def _length(where, x):
     try:
         return max(1, len(x))
     except (TypeError, OverflowError):
-        raise TypeError(f"{where}: x must be an array or Spikes, got {x!r}") from None
+        raise TypeError(f"{where}: x must be an array or Spikes, got {checks.shown(x)}") from None
 
 
 def _verbose(where, verbose):

@@ -46,7 +46,8 @@ def _inhibition(where, value):
     if isinstance(value, str) and value in _INHIBITION:
         return value
     raise ValueError(
-        f'{where}: lateral_inhibition must be False, True, "batch" or "sample", got {value!r}'
+        f'{where}: lateral_inhibition must be False, True, "batch" or "sample", '
+        f'got {checks.shown(value)}'
     )
 
 

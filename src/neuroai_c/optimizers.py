@@ -46,6 +46,7 @@ class Optimizer(Shown):
 
     # The numbers that csrc/kernels/neuroai.h gives the methods.
     _method = None
+    _square = None          # which of the two slots is a mean of squares
 
     # The least and the most that an attribute may be.
     _ranges = {}
@@ -114,7 +115,10 @@ def _rate(where, value):
     if isinstance(value, schedules.LearningRateSchedule):
         return value
     if not isinstance(value, numbers.Real):
-        raise TypeError(f"{where}: learning_rate must be a number or a schedule, got {value!r}")
+        raise TypeError(
+            f"{where}: learning_rate must be a number or a schedule, "
+            f"got {checks.shown(value)}"
+        )
     return checks.number(where, "learning_rate", value, 0)
 
 
@@ -188,6 +192,7 @@ class RMSprop(Optimizer):
     """
 
     _method = 1
+    _square = 0
     _ranges = {
         "rho": (0, 1),
         "momentum": (0, 1),
@@ -235,6 +240,7 @@ class Adam(Optimizer):
     """
 
     _method = 2
+    _square = 1
     _ranges = {
         "epsilon": (0, math.inf),
     }
@@ -278,7 +284,7 @@ def get(identifier, where="optimizers.get", argument="identifier"):
         return _BY_NAME[identifier]()
     raise TypeError(
         f"{where}: {argument} must be an optimizer of neuroai_c or one of its names "
-        f"({', '.join(_BY_NAME)}), got {identifier!r}"
+        f"({', '.join(_BY_NAME)}), got {checks.shown(identifier)}"
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from . import checks
+
 __all__ = ["features", "raster", "spike_history"]
 
 
@@ -176,28 +178,29 @@ def _picture_shape(shape):
         sizes = [operator.index(size) for size in shape]
     except TypeError:
         raise TypeError(
-            f"features: shape must be two integers (rows, cols), got {shape!r}"
+            f"features: shape must be two integers (rows, cols), got {checks.shown(shape)}"
         ) from None
     if len(sizes) != 2 or min(sizes) < 1:
         raise ValueError(
-            f"features: shape must be two positive integers (rows, cols), got {shape!r}"
+            f"features: shape must be two positive integers (rows, cols), got {checks.shown(shape)}"
         )
     return sizes
 
 
 def _spike_counts(label, history):
     history = getattr(history, "history", history)
+    argument = f"spike_history: histories[{checks.shown(label)}]"
     if not isinstance(history, Mapping):
         raise TypeError(
-            f"spike_history: histories[{label!r}] must be a History or a dict, "
+            f"{argument} must be a History or a dict, "
             f"got {type(history).__name__}"
         )
     if "spikes" not in history:
         raise ValueError(
-            f"spike_history: histories[{label!r}] must have 'spikes' (compile with the metric "
-            f"SpikeCount), got {sorted(map(str, history))}"
+            f"{argument} must have 'spikes' (compile with the metric SpikeCount), "
+            f"got {checks.shown([*history])}"
         )
-    wanted = f"spike_history: histories[{label!r}]['spikes'] must be a list of numbers"
+    wanted = f"{argument}['spikes'] must be a list of numbers"
     try:
         spikes = np.asarray(history["spikes"])
     except ValueError as error:

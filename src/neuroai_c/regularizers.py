@@ -66,7 +66,7 @@ def get(identifier, where="regularizers.get", argument="identifier"):
         return _BY_NAME[identifier]()
     raise TypeError(
         f"{where}: {argument} must be a regularizer of neuroai_c, one of its names "
-        f"({', '.join(_BY_NAME)}) or None, got {identifier!r}"
+        f"({', '.join(_BY_NAME)}) or None, got {checks.shown(identifier)}"
     )
 
 

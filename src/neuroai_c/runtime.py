@@ -46,7 +46,7 @@ def _threads_at_start():
         if not text.isdecimal() or not 1 <= int(text) <= MOST_THREADS:
             raise ValueError(
                 f"the environment variable {_VARIABLE} must be from 1 to {MOST_THREADS}, "
-                f"got {text!r}"
+                f"got {checks.shown(text)}"
             )
         return int(text)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -5,6 +5,7 @@ import numpy as np
 from . import checks, files, memory
 from .history import History
 from .layers import InputLayer
+from .layers.base import _set_arrays
 from .serialization import deserialize, serialize
 
 
@@ -22,14 +23,26 @@ def copied(arrays):
     return {name: array.copy() for name, array in arrays.items()}
 
 
-def set_arrays(where, group, arrays, found):
-    """Copies what `named` made into arrays, all or none of them."""
-    wanted = named(group, arrays)
+def set_weights(where, layers, found):
+    """Copies the weights of a file into those of layers, all or none of them."""
+    wanted = named("weights", [array for layer in layers for array in layer._arrays()])
+    _check_arrays(where, wanted, found)
+    _set_arrays(where, layers, [found[name] for name in wanted], [*wanted])
+
+
+def _check_arrays(where, wanted, found):
+    """ValueError where the arrays that were found have other names, shapes or dtypes."""
     _check(where, {name: array.shape for name, array in wanted.items()}, found)
     for name, array in wanted.items():
         if found[name].dtype != array.dtype:
             raise ValueError(f"{where}: {name} must be {array.dtype}, got {found[name].dtype}")
-    memory.copy_all(wanted.values(), [found[name] for name in wanted])
+
+
+def _check_numbers(where, name, array, least=-np.inf):
+    """ValueError where an array of a file has a NaN, or less than `least`."""
+    if not (array >= least).all():
+        wanted = "numbers" if least < 0 else f"numbers of {least} or more"
+        raise ValueError(f"{where}: {name} must have {wanted}, got {array.min()}")
 
 
 def _check(where, shapes, found):
@@ -140,7 +153,7 @@ def _model_of(where, arrays, document):
     _check(where, _promised(Sequential.from_config({**config, "input_shape": None}),
                             config["input_shape"]), groups["weights"])
     model = Sequential.from_config(config)
-    set_arrays(where, "weights", model._arrays(), groups["weights"])
+    set_weights(where, model.layers, groups["weights"])
     model._rng = files.rng_from(document["rng"])
     if "compile" in document:
         _compile(where, model, document["compile"], document["steps"], groups["slots"])
@@ -176,10 +189,19 @@ def _compile(where, model, saved, steps, slots):
     )
     if steps is not None:
         model._make_slots()
-        set_arrays(where, "slots", _slots(model), slots)
+        _set_slots(where, model, slots)
         model._steps[0] = checks.integer(where, "steps", steps, 0, 2**53)
     elif slots:
         raise ValueError(f"{where}: there are slots of an optimizer that made no step")
+
+
+def _set_slots(where, model, found):
+    wanted = named("slots", _slots(model))
+    _check_arrays(where, wanted, found)
+    for name in wanted:
+        is_square = int(name.partition("/")[2]) % 2 == model.optimizer._square
+        _check_numbers(where, name, found[name], 0 if is_square else -np.inf)
+    memory.copy_all(wanted.values(), [found[name] for name in wanted])
 
 
 def _set_states(where, model, found):
@@ -195,6 +217,8 @@ def _set_states(where, model, found):
             for array in pair
         ):
             raise ValueError(f"{where}: the states of {layer!r} do not fit it")
+        for name, array in zip(names, pair):
+            _check_numbers(where, name, array)
         layer._state = tuple(pair)
     if found:
         raise ValueError(f"{where}: there are states of layers that it does not have")
@@ -204,7 +228,10 @@ def _history(where, names, found):
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or (
         len(set(names)) < len(names)
     ):
-        raise ValueError(f"{where}: history must be a list of different names, got {names!r}")
+        raise ValueError(
+            f"{where}: history must be a list of different names, "
+            f"got {checks.shown(names)}"
+        )
     keys = ["epochs", "seconds", *named("history", names)]
     if set(found) != set(keys) or any(array.ndim != 1 for array in found.values()):
         raise ValueError(f"{where}: history must have the arrays {', '.join(keys)}, in one axis")
@@ -213,6 +240,7 @@ def _history(where, names, found):
         found[key].dtype != np.float64 or len(found[key]) > len(epochs) for key in keys[1:]
     ):
         raise ValueError(f"{where}: the arrays of history must be float64, one number an epoch")
+    _check_numbers(where, "epochs", epochs, 0)
     history = History()
     history.epoch = epochs.tolist()
     history.seconds = found["seconds"].tolist()

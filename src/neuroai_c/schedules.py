@@ -46,7 +46,10 @@ class LearningRateSchedule(Shown):
         steps = np.array(checks.numeric(type(self).__name__, "step", step))
         checks.finite(type(self).__name__, "step", steps)
         if not (steps >= 0).all():
-            raise ValueError(f"{type(self).__name__}: step must be 0 or more, got {step!r}")
+            raise ValueError(
+                f"{type(self).__name__}: step must be 0 or more, "
+                f"got {checks.shown(step)}"
+            )
         # One by one: NumPy's functions may round otherwise in an array than alone, but training
         # that is cut in two has to have the rates of training that is not.
         rates = np.array([self._rate(step) for step in steps.ravel().tolist()], dtype=np.float64)
@@ -134,7 +137,7 @@ def _get(identifier, where, argument):
     """As `get` of the other modules; a schedule has no name, as it has no defaults."""
     if isinstance(identifier, LearningRateSchedule):
         return identifier
-    raise TypeError(f"{where}: {argument} must be a schedule, got {identifier!r}")
+    raise TypeError(f"{where}: {argument} must be a schedule, got {checks.shown(identifier)}")
 
 
 _known("schedule", _get, CosineDecay, ExponentialDecay)

@@ -35,7 +35,7 @@ def serialize(obj):
     if obj is None:
         return None
     if not any(type(obj) in classes.values() for classes in _CLASSES.values()):
-        raise TypeError(f"serialize: obj must be of a class of neuroai_c, got {obj!r}")
+        raise TypeError(f"serialize: obj must be of a class of neuroai_c, got {checks.shown(obj)}")
     return {"class_name": type(obj).__name__, "config": obj.get_config()}
 
 
@@ -64,7 +64,10 @@ def deserialize(kind, value, where, layers=None):
         if not isinstance(value, dict):
             return _GET[kind](value, kind, "name")
         if set(value) != {"class_name", "config"} or not isinstance(value["config"], dict):
-            raise ValueError(f"{kind} must have a 'class_name' and a dict 'config', got {value!r}")
+            raise ValueError(
+                f"{kind} must have a 'class_name' and a dict 'config', "
+                f"got {checks.shown(value)}"
+            )
         classes, config = _CLASSES[kind], value["config"]
         known = classes[checks.one_of(kind, "class_name", value["class_name"], classes)]
         if layers is not None and "layer" in config:

@@ -2,6 +2,7 @@
 
 import inspect
 
+from . import checks
 from .serialization import deserialize, serialize
 
 
@@ -75,7 +76,7 @@ class Shown:
         ):
             raise ValueError(
                 f"{cls.__name__}: config must be a dict with keys of {', '.join(known) or 'none'}, "
-                f"got {config!r}"
+                f"got {checks.shown(config)}"
             )
         arguments = dict(config)
         for name, kind in cls._kinds.items():

@@ -4,6 +4,7 @@ Nobody waits.  Who would change what another thread has is refused.  Who reads i
 another thread changes it or has done so meanwhile: what was read may be half old and half new.
 """
 
+import contextlib
 import functools
 import threading
 import weakref
@@ -38,7 +39,12 @@ class Use:
 
     def take(self, calls, changes):
         """Whether the object is now that of calls[0], the only reference to the call."""
-        known = _Known(calls[0], self._calls.remove)
+        # Here and not when a call ends: Ctrl-C would be lost in what Python calls by itself.
+        for known in [*self._calls]:
+            if known() is None:
+                with contextlib.suppress(ValueError):   # another thread was faster
+                    self._calls.remove(known)
+        known = _Known(calls[0])
         known.thread, known.changes = threading.get_ident(), changes
         self._calls.append(known)
         first = self._first()

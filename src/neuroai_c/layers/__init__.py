@@ -1,5 +1,6 @@
 """Layers: words and weights; what they compute is in C."""
 
+from .. import checks
 from ..serialization import _known
 from .base import InputLayer, Layer
 from .dense import Dense
@@ -24,7 +25,10 @@ def get(identifier, where="layers.get", argument="identifier"):
         <Dense>
     """
     if not isinstance(identifier, Layer):
-        raise TypeError(f"{where}: {argument} must be a layer of neuroai_c, got {identifier!r}")
+        raise TypeError(
+            f"{where}: {argument} must be a layer of neuroai_c, "
+            f"got {checks.shown(identifier)}"
+        )
     return identifier
 
 

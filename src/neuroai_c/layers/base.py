@@ -40,7 +40,10 @@ class Layer(Shown):
 
     def __init__(self, name=None):
         if name is not None and not isinstance(name, str):
-            raise TypeError(f"{type(self).__name__}: name must be a string, got {name!r}")
+            raise TypeError(
+                f"{type(self).__name__}: name must be a string, "
+                f"got {checks.shown(name)}"
+            )
         self.name = name
         self.built = False
         self._use = Use()
@@ -179,28 +182,28 @@ class Layer(Shown):
         raise NotImplementedError
 
 
-def _set_arrays(where, layers, weights):
-    """Copies `weights` into the arrays of layers, all or none of them."""
+def _set_arrays(where, layers, weights, names=None):
+    """Copies `weights`, which errors call by `names`, into the arrays of layers, all or none."""
     arrays = [array for layer in layers for array in layer._arrays()]
     fractions = [layer._decay for layer in layers if getattr(layer, "_decay", None) is not None]
     if not isinstance(weights, (list, tuple)):
-        raise TypeError(f"{where}: weights must be a list of arrays, got {weights!r}")
+        raise TypeError(f"{where}: weights must be a list of arrays, got {checks.shown(weights)}")
     if len(weights) != len(arrays):
         raise ValueError(f"{where}: weights must be {len(arrays)} arrays, got {len(weights)}")
+    names = names or [f"weights[{i}]" for i in range(len(arrays))]
     converted = []
-    for i, (array, weight) in enumerate(zip(arrays, weights)):
+    for name, array, weight in zip(names, arrays, weights):
         # A copy: what is checked is what is kept, whatever other threads do.
-        converted.append(checks.real(where, f"weights[{i}]", weight, array.dtype).copy())
+        converted.append(checks.real(where, name, weight, array.dtype).copy())
         if converted[-1].shape != array.shape:
             raise ValueError(
-                f"{where}: weights[{i}] must have shape {array.shape}, "
-                f"got {converted[-1].shape}"
+                f"{where}: {name} must have shape {array.shape}, got {converted[-1].shape}"
             )
-        checks.finite(where, f"weights[{i}] in {array.dtype}", converted[-1])
+        checks.finite(where, f"{name} in {array.dtype}", converted[-1])
         if any(array is decay for decay in fractions) and not (
             (converted[-1] >= 0) & (converted[-1] <= 1)
         ).all():
-            raise ValueError(f"{where}: weights[{i}], a decay, must be from 0 to 1")
+            raise ValueError(f"{where}: {name}, a decay, must be from 0 to 1")
     copy_all(arrays, converted)
 
 
@@ -258,7 +261,8 @@ class InputLayer(Layer):
         super().__init__(name)
         if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 2:
             raise ValueError(
-                f"InputLayer: input_shape must be [steps or None, inputs], got {input_shape!r}"
+                "InputLayer: input_shape must be [steps or None, inputs], "
+                f"got {checks.shown(input_shape)}"
             )
         steps, inputs = input_shape
         if steps is not None:
