@@ -760,6 +760,35 @@ def test_schedules_at_their_ends():
     assert schedules.ExponentialDecay(0.1, 1e-300, 0.5, staircase=True)(2**53) == 0
 
 
+# ---- attributes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("made, name, value", [
+    (lambda: layers.SNU(2), "units", -3), (lambda: layers.SNU(2), "recurrent", "x"),
+    (lambda: layers.SNU(2), "kernel_initializer", 1), (lambda: layers.SNU(2), "g", "step_function"),
+    (lambda: layers.Dense(2), "units", 1.5), (lambda: layers.Dense(2), "use_bias", None),
+    (lambda: layers.Dropout(0.5), "rate", 1), (lambda: layers.Masking(), "mask_value", "abc"),
+    (lambda: ai.losses.BinaryCrossentropy(), "from_logits", "x"),
+    (lambda: ai.activations.LeakyRel(), "alpha", "x"),
+    (lambda: ai.activations.StepFunction(), "pseudoderivative_of", "step_function"),
+    (lambda: ai.initializers.Constant(), "value", np.nan), (lambda: ai.regularizers.L1(), "l1", -1),
+    (lambda: ai.metrics.Accuracy(), "name", 3),
+    (lambda: optimizers.SGD(), "nesterov", 2), (lambda: optimizers.Adam(), "beta_1", 1),
+    (lambda: optimizers.schedules.CosineDecay(0.1, 5), "decay_steps", 0),
+], ids=lambda part: part if isinstance(part, str) else "")
+def test_attributes_that_no_constructor_takes(made, name, value):
+    subject = made()
+    before = getattr(subject, name)
+    with pytest.raises(REFUSALS, match=rf"{type(subject).__name__}: {name} must"):
+        setattr(subject, name, value)
+    assert getattr(subject, name) is before
+
+
+def test_a_model_keeps_its_dtype():
+    with pytest.raises(AttributeError):
+        new_model().dtype = np.dtype(np.int32)
+
+
 # ---- files ---------------------------------------------------------------------------------
 
 

@@ -217,7 +217,7 @@ def test_spike_history_of_no_history():
 
 
 def test_spike_history_without_spikes():
-    with pytest.raises(ValueError, match=r"histories\['a'\] must have 'spikes'.*\['acc', 'loss'\]"):
+    with pytest.raises(ValueError, match=r"histories\['a'\] must have 'spikes'.*\['loss', 'acc'\]"):
         ai.plots.spike_history({"a": {"loss": [1.0], "acc": [0.5]}})
 
 

@@ -287,7 +287,7 @@ def test_the_calls_are_all_there_are():
     names = [name for name in vars(ai.Sequential) if not name.startswith("_")]
     names += [name for name in ai.__all__ if callable(getattr(ai, name)) and name != "History"]
     missing = [name for name in names if not re.search(rf"\b{name}\b", text)]
-    assert set(missing) <= {"output_shape", "layers", "optimizer", "loss", "metrics_names"}
+    assert set(missing) <= {"output_shape", "layers", "optimizer", "loss", "metrics_names", "dtype"}
 
 
 # ---- registers ---------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from .tools import ROOT, Missing
@@ -36,10 +37,12 @@ def main():
         begun = time.monotonic()
         try:
             outcome = module.check(quick=options.quick)
-        except (Missing, AssertionError, subprocess.CalledProcessError) as error:
+        except Exception as error:              # those behind it run all the same
             failed.append(name)
             not_run = isinstance(error, Missing)
-            outcome = f"{'not run' if not_run else 'FAILED'}: {error}"
+            outcome = f"{'not run' if not_run else f'FAILED: {type(error).__name__}'}: {error}"
+            if not isinstance(error, (Missing, AssertionError, subprocess.CalledProcessError)):
+                traceback.print_exc()
         seconds = time.monotonic() - begun
         print(f"== {name}: {outcome} ({seconds:.0f} s)", flush=True)
         if options.record:
@@ -50,7 +53,7 @@ def main():
 def _record(name, outcome, seconds):
     """Replaces the check's row in the table of docs/trust.md."""
     outcome = " ".join(outcome.split()).replace("|", "/").replace(f"{ROOT}/", "")
-    outcome = outcome if len(outcome) < 600 else f"{outcome[:600]} ..."
+    outcome = outcome if len(outcome) < 1000 else f"{outcome[:1000]} ..."
     row = f"| {name} | {outcome} | {datetime.date.today()} | {_machine()} | {seconds:.0f} s |"
     lines = REPORT.read_text().splitlines()
     rows = [i for i, line in enumerate(lines) if line.startswith(f"| {name} |")]

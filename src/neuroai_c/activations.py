@@ -102,8 +102,10 @@ class LeakyRel(Activation):
 
     name = "leaky_rel"
 
+    _checks = {"alpha": (checks.positive,)}
+
     def __init__(self, alpha=0.1):
-        self.alpha = checks.positive("LeakyRel", "alpha", alpha)
+        self.alpha = alpha
 
     def _values(self, x):
         return np.where(x > 0, x, x.dtype.type(self.alpha) * x)
@@ -112,6 +114,25 @@ class LeakyRel(Activation):
 
     def _spec(self):
         return (_NUMBERS[self.name], 0, self.alpha)
+
+
+def _with_slope(where, argument, identifier):
+    """As `get`, of a function that has a slope of its own: any but the step."""
+    activation = _get(identifier, where, argument, _WITH_SLOPE)
+    if activation.name == "step_function":
+        raise ValueError(f"{where}: {argument} must have a slope of its own, got {activation.name}")
+    return activation
+
+
+def _get(identifier, where, argument, by_name):
+    if isinstance(identifier, Activation):
+        return identifier
+    if isinstance(identifier, str):
+        return by_name[checks.one_of(where, argument, identifier, by_name)]
+    raise TypeError(
+        f"{where}: {argument} must be an activation of neuroai_c or one of its names "
+        f"({', '.join(by_name)}), got {checks.shown(identifier)}"
+    )
 
 
 class StepFunction(Activation):
@@ -134,11 +155,10 @@ class StepFunction(Activation):
 
     name = "step_function"
     _kinds = {"pseudoderivative_of": "activation"}
+    _checks = {"pseudoderivative_of": (_with_slope,)}
 
     def __init__(self, pseudoderivative_of="tanh"):
-        self.pseudoderivative_of = _with_slope(
-            pseudoderivative_of, "StepFunction", "pseudoderivative_of"
-        )
+        self.pseudoderivative_of = pseudoderivative_of
 
     def _values(self, x):
         return (x > 0).astype(x.dtype)
@@ -186,25 +206,6 @@ def get(identifier, where="activations.get", argument="identifier"):
         True
     """
     return _get(identifier, where, argument, _BY_NAME)
-
-
-def _with_slope(identifier, where, argument):
-    """As `get`, of a function that has a slope of its own: any but the step."""
-    activation = _get(identifier, where, argument, _WITH_SLOPE)
-    if activation.name == "step_function":
-        raise ValueError(f"{where}: {argument} must have a slope of its own, got {activation.name}")
-    return activation
-
-
-def _get(identifier, where, argument, by_name):
-    if isinstance(identifier, Activation):
-        return identifier
-    if isinstance(identifier, str):
-        return by_name[checks.one_of(where, argument, identifier, by_name)]
-    raise TypeError(
-        f"{where}: {argument} must be an activation of neuroai_c or one of its names "
-        f"({', '.join(by_name)}), got {checks.shown(identifier)}"
-    )
 
 
 step_function = StepFunction()

@@ -35,6 +35,18 @@ def one_of(where, argument, value, allowed):
     return value
 
 
+def text(where, argument, value):
+    """`value`, a string."""
+    if not isinstance(value, str):
+        raise TypeError(f"{where}: {argument} must be a string, got {shown(value)}")
+    return value
+
+
+def got_by(get):
+    """A check by the `get` of a module."""
+    return lambda where, argument, value: get(value, where, argument)
+
+
 def boolean(where, argument, value):
     """`value` as a bool: True, False, 1 or 0."""
     if isinstance(value, (bool, np.bool_)) or (type(value) is int and value in (0, 1)):

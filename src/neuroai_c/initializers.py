@@ -84,8 +84,10 @@ class Constant(Initializer):
         array([0.5, 0.5])
     """
 
+    _checks = {"value": (checks.number,)}
+
     def __init__(self, value=0.0):
-        self.value = checks.number("Constant", "value", value)
+        self.value = value
 
     def __call__(self, shape, rng):
         return np.full(_shape(type(self).__name__, shape), self.value)

@@ -50,8 +50,10 @@ class MeanSquaredError(Loss):
 
 
 class _Crossentropy(Loss):
+    _checks = {"from_logits": (checks.boolean,)}
+
     def __init__(self, from_logits=False):
-        self.from_logits = checks.boolean(type(self).__name__, "from_logits", from_logits)
+        self.from_logits = from_logits
 
 
 class BinaryCrossentropy(_Crossentropy):

@@ -24,12 +24,9 @@ class Metric(Shown):
         True
     """
 
+    _checks = {"name": (checks.text,)}
+
     def __init__(self, name):
-        if not isinstance(name, str):
-            raise TypeError(
-                f"{type(self).__name__}: name must be a string, "
-                f"got {checks.shown(name)}"
-            )
         self.name = name
 
 
@@ -69,6 +66,14 @@ class MeanSquaredError(Metric):
         super().__init__(name)
 
 
+def _snu(where, argument, layer):
+    if not isinstance(layer, SNU):
+        raise TypeError(
+            f"{where}: {argument} must be an SNU of the model, got {checks.shown(layer)}"
+        )
+    return layer
+
+
 class SpikeCount(Metric):
     """Spikes of a layer per sample: the sum over time and units, the mean over samples.
 
@@ -87,12 +92,9 @@ class SpikeCount(Metric):
         SpikeCount(layer=<SNU snu>, name='spikes')
     """
 
+    _checks = {**Metric._checks, "layer": (_snu,)}
+
     def __init__(self, layer, name="spikes"):
-        if not isinstance(layer, SNU):
-            raise TypeError(
-                "SpikeCount: layer must be an SNU of the model, "
-                f"got {checks.shown(layer)}"
-            )
         super().__init__(name)
         self.layer = layer
 

@@ -76,7 +76,7 @@ class Sequential:
         if seed is not None:
             seed = checks.integer("Sequential", "seed", seed, 0)
         try:
-            self.dtype = np.dtype(dtype)
+            self._dtype = np.dtype(dtype)
         except (TypeError, ValueError) as error:
             raise TypeError(f"Sequential: dtype: {error}") from None
         known = self.dtype.isnative and self.dtype.name in ("float32", "float64")
@@ -107,6 +107,16 @@ class Sequential:
         built = self._input_shape is not None
         weights = f"{self.count_params():,} weights" if built else "not built"
         return f"<Sequential {self.name}: {_count(len(self._layers), 'layer')}, {weights}>"
+
+    @property
+    def dtype(self):
+        """The numbers that the model computes in, an np.dtype.
+
+        Example:
+            >>> Sequential(dtype="float64").dtype
+            dtype('float64')
+        """
+        return self._dtype
 
     # ---- layers ---------------------------------------------------------------------
 

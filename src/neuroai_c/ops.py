@@ -39,14 +39,14 @@ Example:
 """
 
 
-def _inhibition(where, value):
+def _inhibition(where, argument, value):
     """False, "batch" (for True) or "sample"."""
     if isinstance(value, (bool, np.bool_)):
         return "batch" if value else False
     if isinstance(value, str) and value in _INHIBITION:
         return value
     raise ValueError(
-        f'{where}: lateral_inhibition must be False, True, "batch" or "sample", '
+        f'{where}: {argument} must be False, True, "batch" or "sample", '
         f'got {checks.shown(value)}'
     )
 
@@ -106,7 +106,7 @@ def _unit(where, kernel, bias, recurrent_kernel, decay, activation, g, lateral_i
         y_0 = checks.real(where, "initial_state y_0", initial_state[0], dtype)
         V_0 = checks.real(where, "initial_state V_0", initial_state[1], dtype)
     h = activations.get(activation, where, "activation")
-    g = activations._with_slope(g, where, "g")
+    g = activations._with_slope(where, "g", g)
     return dtype, (
         kernel,
         checks.real(where, "bias", bias, dtype),
@@ -116,7 +116,7 @@ def _unit(where, kernel, bias, recurrent_kernel, decay, activation, g, lateral_i
         V_0,
         h._spec(),
         g._spec(),
-        _INHIBITION[_inhibition(where, lateral_inhibition)],
+        _INHIBITION[_inhibition(where, "lateral_inhibition", lateral_inhibition)],
         _mask(where, mask),
         checks.boolean(where, "go_backwards", go_backwards),
     )

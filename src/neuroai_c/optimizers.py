@@ -5,7 +5,6 @@ sqrt(v) + epsilon; with that, the nets of the page "Lateral inhibition (MNIST)" 
 with about a quarter of their spikes.
 """
 
-import math
 import numbers
 
 import numpy as np
@@ -16,6 +15,18 @@ from .serialization import _known
 from .shown import Shown
 
 __all__ = ["Adam", "Optimizer", "RMSprop", "SGD", "get", "schedules"]
+
+
+def _rate(where, argument, value):
+    """A learning rate: a number or a schedule."""
+    if isinstance(value, schedules.LearningRateSchedule):
+        return value
+    if not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"{where}: {argument} must be a number or a schedule, "
+            f"got {checks.shown(value)}"
+        )
+    return checks.number(where, argument, value, 0)
 
 
 class Optimizer(Shown):
@@ -48,8 +59,7 @@ class Optimizer(Shown):
     _method = None
     _square = None          # which of the two slots is a mean of squares
 
-    # The least and the most that an attribute may be.
-    _ranges = {}
+    _checks = {"learning_rate": (_rate,)}
 
     _kinds = {"learning_rate": "schedule"}
 
@@ -61,13 +71,7 @@ class Optimizer(Shown):
 
     def __setattr__(self, name, value):
         where = type(self).__name__
-        if name == "learning_rate":
-            value = _rate(where, value)
-        elif name in ("beta_1", "beta_2"):
-            value = checks.fraction(where, name, value)
-        elif name in self._ranges:
-            value = checks.number(where, name, value, *self._ranges[name])
-        elif name in ("clipnorm", "clipvalue") and value is not None:
+        if name in ("clipnorm", "clipvalue") and value is not None:
             value = checks.positive(where, name, value)
             other = "clipvalue" if name == "clipnorm" else "clipnorm"
             if getattr(self, other, None) is not None:
@@ -110,18 +114,6 @@ class Optimizer(Shown):
         raise NotImplementedError
 
 
-def _rate(where, value):
-    """A learning rate: a number or a schedule."""
-    if isinstance(value, schedules.LearningRateSchedule):
-        return value
-    if not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"{where}: learning_rate must be a number or a schedule, "
-            f"got {checks.shown(value)}"
-        )
-    return checks.number(where, "learning_rate", value, 0)
-
-
 def _zeros(weight):
     return aligned_zeros(weight.shape, weight.dtype)
 
@@ -148,13 +140,17 @@ class SGD(Optimizer):
     """
 
     _method = 0
-    _ranges = {"momentum": (0, 1)}
+    _checks = {
+        **Optimizer._checks,
+        "momentum": (checks.number, 0, 1),
+        "nesterov": (checks.boolean,),
+    }
 
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, *, clipnorm=None,
                  clipvalue=None, weight_decay=None):
         super().__init__(learning_rate, clipnorm, clipvalue, weight_decay)
         self.momentum = momentum
-        self.nesterov = checks.boolean(type(self).__name__, "nesterov", nesterov)
+        self.nesterov = nesterov
 
     def _hyperparameters(self):
         return (self.momentum, self.nesterov, 0.0, 0.0, 0.0)
@@ -193,10 +189,11 @@ class RMSprop(Optimizer):
 
     _method = 1
     _square = 0
-    _ranges = {
-        "rho": (0, 1),
-        "momentum": (0, 1),
-        "epsilon": (0, math.inf),
+    _checks = {
+        **Optimizer._checks,
+        "rho": (checks.number, 0, 1),
+        "momentum": (checks.number, 0, 1),
+        "epsilon": (checks.number, 0),
     }
 
     def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, *,
@@ -241,8 +238,11 @@ class Adam(Optimizer):
 
     _method = 2
     _square = 1
-    _ranges = {
-        "epsilon": (0, math.inf),
+    _checks = {
+        **Optimizer._checks,
+        "beta_1": (checks.fraction,),
+        "beta_2": (checks.fraction,),
+        "epsilon": (checks.number, 0),
     }
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, *,

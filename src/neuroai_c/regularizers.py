@@ -32,13 +32,10 @@ class L1(Regularizer):
         L1(l1=1e-05)
     """
 
+    _checks = {"l1": (checks.number, 0)}
+
     def __init__(self, l1=0.01):
         self.l1 = l1
-
-    def __setattr__(self, name, value):
-        if name == "l1":
-            value = checks.number("L1", name, value, 0)
-        super().__setattr__(name, value)
 
 
 _BY_NAME = {"l1": L1}

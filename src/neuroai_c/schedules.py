@@ -80,12 +80,16 @@ class CosineDecay(LearningRateSchedule):
         0.375
     """
 
+    _checks = {
+        "initial_learning_rate": (checks.number, 0),
+        "decay_steps": (checks.positive,),
+        "alpha": (checks.number, 0, 1),
+    }
+
     def __init__(self, initial_learning_rate, decay_steps, alpha=0.0):
-        self.initial_learning_rate = checks.number(
-            "CosineDecay", "initial_learning_rate", initial_learning_rate, 0
-        )
-        self.decay_steps = checks.positive("CosineDecay", "decay_steps", decay_steps)
-        self.alpha = checks.number("CosineDecay", "alpha", alpha, 0, 1)
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+        self.alpha = alpha
 
     def _rate(self, step):
         part = min(step, self.decay_steps) / self.decay_steps
@@ -114,13 +118,18 @@ class ExponentialDecay(LearningRateSchedule):
         array([0.5  , 0.5  , 0.125])
     """
 
+    _checks = {
+        "initial_learning_rate": (checks.number, 0),
+        "decay_steps": (checks.positive,),
+        "decay_rate": (checks.number, 0),
+        "staircase": (checks.boolean,),
+    }
+
     def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False):
-        self.initial_learning_rate = checks.number(
-            "ExponentialDecay", "initial_learning_rate", initial_learning_rate, 0
-        )
-        self.decay_steps = checks.positive("ExponentialDecay", "decay_steps", decay_steps)
-        self.decay_rate = checks.number("ExponentialDecay", "decay_rate", decay_rate, 0)
-        self.staircase = checks.boolean(type(self).__name__, "staircase", staircase)
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+        self.decay_rate = decay_rate
+        self.staircase = staircase
 
     def _rate(self, step):
         exponent = step / self.decay_steps

@@ -22,6 +22,16 @@ class Shown:
     # The kinds (see serialization.py) of the arguments that are such objects themselves.
     _kinds = {}
 
+    # How attributes are checked whenever they are set: a function of checks.py, or one that takes
+    # the same, and what it takes besides (where, argument, value).
+    _checks = {}
+
+    def __setattr__(self, name, value):
+        if name in self._checks:
+            check, *more = self._checks[name]
+            value = check(type(self).__name__, name, value, *more)
+        super().__setattr__(name, value)
+
     def _arguments(self):
         names = inspect.signature(type(self)).parameters
         return {name: getattr(self, name) for name in names if hasattr(self, name)}

@@ -8,6 +8,10 @@ from ..use import calling
 from .base import MOST_UNITS, Layer, _as_rows, _drawn
 
 
+def _activation(where, argument, value):
+    return activations.get("identity" if value is None else value, where, argument)
+
+
 class Dense(Layer):
     """A dense layer: y = f(x W + b); of a sequence, step by step.
 
@@ -37,23 +41,23 @@ class Dense(Layer):
     }
     _trained = ("_kernel_rows", "_bias")
     _free = ("activation",)
+    _checks = {
+        "units": (checks.integer, 1, MOST_UNITS),
+        "activation": (_activation,),
+        "use_bias": (checks.boolean,),
+        "kernel_initializer": (checks.got_by(initializers.get),),
+        "bias_initializer": (checks.got_by(initializers.get),),
+    }
 
     def __init__(self, units, activation=None, use_bias=True, *,
                  kernel_initializer="glorot_uniform", bias_initializer="zeros", name=None):
         super().__init__(name)
-        self.units = checks.integer("Dense", "units", units, 1, MOST_UNITS)
+        self.units = units
         self.activation = activation
-        self.use_bias = checks.boolean("Dense", "use_bias", use_bias)
-        self.kernel_initializer = initializers.get(
-            kernel_initializer, "Dense", "kernel_initializer"
-        )
-        self.bias_initializer = initializers.get(bias_initializer, "Dense", "bias_initializer")
+        self.use_bias = use_bias
+        self.kernel_initializer = kernel_initializer
+        self.bias_initializer = bias_initializer
         self._kernel_rows = self._bias = None
-
-    def __setattr__(self, name, value):
-        if name == "activation":
-            value = activations.get("identity" if value is None else value, "Dense", name)
-        super().__setattr__(name, value)
 
     @calling
     def __call__(self, x):

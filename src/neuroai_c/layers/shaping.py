@@ -86,9 +86,11 @@ class Dropout(Layer):
         array([[1., 2.]])
     """
 
+    _checks = {"rate": (checks.fraction,)}
+
     def __init__(self, rate, name=None):
         super().__init__(name)
-        self.rate = checks.fraction("Dropout", "rate", rate)
+        self.rate = rate
 
     def __call__(self, x):
         """The input: alone, the layer does not train.
@@ -132,9 +134,11 @@ class Masking(Layer):
         array([[ True, False]])
     """
 
+    _checks = {"mask_value": (checks.number,)}
+
     def __init__(self, mask_value=0.0, name=None):
         super().__init__(name)
-        self.mask_value = checks.number("Masking", "mask_value", mask_value)
+        self.mask_value = mask_value
 
     def __call__(self, x):
         """The mask.

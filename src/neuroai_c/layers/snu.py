@@ -70,6 +70,17 @@ class SNU(Layer):
     }
     _trained = ("_kernel_rows", "_recurrent_kernel", "_bias", "_decay")
     _free = ("decay", "activation", "g", "lateral_inhibition")
+    _checks = {
+        "units": (checks.integer, 1, MOST_UNITS),
+        "activation": (checks.got_by(activations.get),),
+        "g": (activations._with_slope,),
+        "lateral_inhibition": (ops._inhibition,),
+        **dict.fromkeys(("recurrent", "return_sequences", "return_state", "go_backwards",
+                         "stateful", "trainable_decay", "reset_gradient"), (checks.boolean,)),
+        **dict.fromkeys(("kernel_initializer", "recurrent_initializer", "bias_initializer"),
+                        (checks.got_by(initializers.get),)),
+        "activity_regularizer": (checks.got_by(regularizers.get),),
+    }
 
     def __init__(self, units, activation="step_function", decay=0.8, g="identity",
                  recurrent=False, lateral_inhibition=False, return_sequences=False,
@@ -78,40 +89,28 @@ class SNU(Layer):
                  bias_initializer="ones", trainable_decay=False, reset_gradient=True,
                  activity_regularizer=None, name=None):
         super().__init__(name)
-        self.units = checks.integer("SNU", "units", units, 1, MOST_UNITS)
-        self.trainable_decay = checks.boolean("SNU", "trainable_decay", trainable_decay)
+        self.units = units
+        self.trainable_decay = trainable_decay
         self.activation = activation
         self.decay = decay
         self.g = g
-        self.recurrent = checks.boolean("SNU", "recurrent", recurrent)
+        self.recurrent = recurrent
         self.lateral_inhibition = lateral_inhibition
-        self.return_sequences = checks.boolean("SNU", "return_sequences", return_sequences)
-        self.return_state = checks.boolean("SNU", "return_state", return_state)
-        self.go_backwards = checks.boolean("SNU", "go_backwards", go_backwards)
-        self.stateful = checks.boolean("SNU", "stateful", stateful)
-        self.kernel_initializer = initializers.get(
-            kernel_initializer, "SNU", "kernel_initializer"
-        )
-        self.recurrent_initializer = initializers.get(
-            recurrent_initializer, "SNU", "recurrent_initializer"
-        )
-        self.bias_initializer = initializers.get(bias_initializer, "SNU", "bias_initializer")
-        self.reset_gradient = checks.boolean("SNU", "reset_gradient", reset_gradient)
-        self.activity_regularizer = regularizers.get(
-            activity_regularizer, "SNU", "activity_regularizer"
-        )
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.go_backwards = go_backwards
+        self.stateful = stateful
+        self.kernel_initializer = kernel_initializer
+        self.recurrent_initializer = recurrent_initializer
+        self.bias_initializer = bias_initializer
+        self.reset_gradient = reset_gradient
+        self.activity_regularizer = activity_regularizer
         self._kernel_rows = self._recurrent_kernel = self._bias = self._decay = None
         self._state = None
 
     def __setattr__(self, name, value):
         if name == "decay":
             value = self._checked_decay(value)
-        elif name == "activation":
-            value = activations.get(value, "SNU", name)
-        elif name == "g":
-            value = activations._with_slope(value, "SNU", name)
-        elif name == "lateral_inhibition":
-            value = ops._inhibition("SNU", value)
         super().__setattr__(name, value)
 
     def _checked_decay(self, value):
