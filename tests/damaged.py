@@ -250,8 +250,8 @@ WRONG = {
     "another precision": lambda array: array.astype(np.float64 if array.dtype == np.float32 else np.float32),
 }
 # Numbers that none of a model's arrays has: Adam's second slot is a mean of squares.
-NUMBERS = [("weights/0000", np.nan), ("weights/0000", -np.inf), ("slots/0000", np.nan), ("slots/0001", -1),
-           ("states/0002", np.nan), ("epochs", -7)]
+BAD_NUMBERS = [("weights/0000", np.nan), ("weights/0000", -np.inf), ("slots/0000", np.nan), ("slots/0001", -1),
+               ("states/0002", np.nan), ("epochs", -7)]
 GROUPS = ["weights/0000", "weights/0004", "slots/0000", "slots/0004", "states/0002", "epochs", "seconds",
           "history/0000", "history/0003"]
 EXTRA = ["weights/0099", "slots/0099", "states/0000", "states/0099", "history/0099", "weights", "other"]
@@ -470,7 +470,7 @@ def corpus(folder, whole, truth):
                 yield f"model: {name} {wrong}", lambda: ai.load_model(path)
         files.write(path, {key: array for key, array in arrays.items() if key != name}, document)
         yield f"model: without {name}", lambda: ai.load_model(path)
-    for name, number in NUMBERS:
+    for name, number in BAD_NUMBERS:
         array = arrays[name].copy()
         array.flat[-1] = number
         files.write(path, {**arrays, name: array}, document)

@@ -364,6 +364,14 @@ def test_every_line_is_there_at_once(tmp_path):
     assert seen == ["epoch;loss\n0;0.5\n", "epoch;loss\n0;0.5\n1;0.25\n"]
 
 
+def test_append_to_what_is_no_text(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"\xdf")
+    with pytest.raises(ValueError, match="CSVLogger: filename must be of a CSV file to append to"):
+        FakeModel().fit([CSVLogger(path, append=True)], {"loss": [0.5]})
+    assert path.read_bytes() == b"\xdf"
+
+
 def test_append(tmp_path):
     path = tmp_path / "log.csv"
     logger = CSVLogger(path, append=True)

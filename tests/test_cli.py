@@ -308,6 +308,12 @@ def test_show_versions_to_a_file():
     assert ai.__version__ in file.getvalue()
 
 
+@pytest.mark.parametrize("file", [0, 5, "x", np.ones(3)], ids=str)
+def test_show_versions_to_no_file(file):
+    with pytest.raises(TypeError, match="show_versions: file must have a method write"):
+        ai.show_versions(file)
+
+
 def test_as_a_module():
     done = subprocess.run([sys.executable, "-m", "neuroai_c", "info"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

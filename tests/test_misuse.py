@@ -784,6 +784,13 @@ def test_attributes_that_no_constructor_takes(made, name, value):
     assert getattr(subject, name) is before
 
 
+def test_a_rate_that_is_none_in_float32_changes_nothing():
+    model = new_model()
+    model.fit(X, Y, verbose=0)
+    model.optimizer.learning_rate = 1e39
+    refused(model, model.fit, X, Y, verbose=0, words=["fit: learning_rate must be at most"])
+
+
 def test_a_model_keeps_its_dtype():
     with pytest.raises(AttributeError):
         new_model().dtype = np.dtype(np.int32)

@@ -391,10 +391,16 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs=None):
         self._names = None
         if self.append and os.path.exists(self.filename):
-            with open(self.filename, newline="", encoding="utf-8") as file:
-                self._names = next(csv.reader(file, delimiter=self.separator), None)
-                file.seek(0)
-                cut = self._names is not None and not file.read().endswith("\n")
+            try:
+                with open(self.filename, newline="", encoding="utf-8") as file:
+                    self._names = next(csv.reader(file, delimiter=self.separator), None)
+                    file.seek(0)
+                    cut = self._names is not None and not file.read().endswith("\n")
+            except (UnicodeDecodeError, csv.Error) as error:
+                raise ValueError(
+                    "CSVLogger: filename must be of a CSV file to append to, "
+                    f"got {self.filename}: {error}"
+                ) from error
             if cut:                     # a line that was never ended is not gone on with
                 with open(self.filename, "a", encoding="utf-8") as file:
                     file.write("\n")

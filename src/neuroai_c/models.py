@@ -1,5 +1,6 @@
 """Sequential: layers in a row, trained in C a run of batches at a time."""
 
+import numbers
 import re
 import sys
 import time
@@ -717,6 +718,8 @@ class Sequential:
             count = validation_data[0].count
             self._check_batches("fit: validation_data", count, trained if count else batch_size)
 
+        if isinstance(self.optimizer.learning_rate, numbers.Real):
+            self._check_rates("fit", np.array([self.optimizer.learning_rate]))
         steps = source.steps
         hooks = CallbackList(
             "fit", callbacks, self, {"epochs": epochs, "steps": steps, "verbose": verbose}

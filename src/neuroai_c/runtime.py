@@ -57,13 +57,21 @@ def show_versions(file=None):
     """Prints the versions, the build and the threads: what a report of a problem needs.
 
     Args:
-        file: where to.  Default: standard output.
+        file: where to, anything with a method `write`.  Default: standard output.
+
+    Raises:
+        TypeError: a file without.
 
     Example:
         >>> show_versions()
         neuroai_c    ...
         threads      ...
     """
+    file = sys.stdout if file is None else file
+    if not callable(getattr(file, "write", None)):
+        raise TypeError(
+            f"show_versions: file must have a method write, got {type(file).__name__}"
+        )
     lines = {
         "neuroai_c": __version__,
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
@@ -74,7 +82,7 @@ def show_versions(file=None):
         "threads": get_num_threads(),
     }
     for name, value in lines.items():
-        print(f"{name:<12} {value}", file=file or sys.stdout)
+        print(f"{name:<12} {value}", file=file)
 
 
 set_num_threads(_threads_at_start())
