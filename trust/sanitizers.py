@@ -13,7 +13,7 @@ from .tools import ROOT, WORK, Missing, program, run
 
 
 def python(lib, runtimes, options, arguments, **environment):
-    """Runs Python with a build's folder first; returns its last line.
+    """Runs Python with a build's folder first; returns what it prints.
 
     Whatever the sanitizer reports, also of processes that this one starts, goes to files: tests
     catch what is written to the terminal.  A report or a failure raises AssertionError.
@@ -39,7 +39,7 @@ def python(lib, runtimes, options, arguments, **environment):
     said = [path.read_text(errors="replace") for path in sorted(reports.iterdir())]
     assert not said, f"{len(said)} reports, the first:\n{said[0]}"
     assert done.returncode == 0, f"exit {done.returncode}:\n{done.stdout[-20000:]}"
-    return done.stdout.strip().rpartition("\n")[2]
+    return done.stdout.strip()
 
 
 def fixed_addresses():
