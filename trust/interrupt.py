@@ -190,10 +190,9 @@ def _interrupted(name, prompt, quick):
         assert quick or _late(seconds) <= limit, (
             f"{name}, {what}: {_spread(seconds)}, allowed are {1000 * limit:.0f} ms")
     return (f"{name}: {times * len(left)} interrupts, each model right; the call has ended after "
-            f"{_spread(ended)}, the prompt is there after {_spread(shown)}, of a loop of Python's "
-            f"own after {_spread(back[NOTHING])}; with batches of up to {1000 * longest:.0f} ms the "
-            f"call has ended after {_spread(left[LONG])}, the prompt is there after "
-            f"{_spread(back[LONG])}")
+            f"{_brief(ended)}, the prompt is there after {_brief(shown)}, an empty loop's after "
+            f"{_brief(back[NOTHING])}; in batches of up to {1000 * longest:.0f} ms after "
+            f"{_brief(left[LONG])} and {_brief(back[LONG])}")
 
 
 def _longest(prompt):
@@ -203,6 +202,10 @@ def _longest(prompt):
 
 def _late(seconds):
     return np.quantile(seconds, 0.99)
+
+
+def _brief(seconds):
+    return f"{1000 * np.median(seconds):.0f} ms (99 %: {1000 * _late(seconds):.0f})"
 
 
 def _spread(seconds):

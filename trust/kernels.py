@@ -2,6 +2,7 @@
 
 import ast
 import concurrent.futures
+import functools
 import itertools
 import os
 import shutil
@@ -82,8 +83,7 @@ def check(quick=False):
         and not (quick and flags == SANITIZED and build.isa not in (isas[0], isas[-1]))
     ]
     for compiler in compilers:
-        prove_that_it_looks(
-            lambda mistake: succeed([compile_planted(compiler, SANITIZED, mistake)]), PLANTED)
+        prove_that_it_looks(functools.partial(run_planted, compiler), PLANTED)
     checks = sum(at_once(build_and_run, builds))
     numbers = compare_records(builds)
     return (
@@ -125,6 +125,10 @@ def compile_planted(compiler, flags, mistake):
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(WITH_MISTAKE % mistake)
     return compile_program(build, source=source)
+
+
+def run_planted(compiler, mistake):
+    succeed([compile_planted(compiler, SANITIZED, mistake)])
 
 
 def compile_program(build, command=(), link=("-lm", "-pthread"), source=None):

@@ -53,7 +53,7 @@ def _wheel(version, python, source):
 
 
 def _test(version, python, wheel, numpy, source):
-    """What the suite says in a new environment: "3.10 and NumPy 1.23.0: 9084 passed", and skips."""
+    """What the suite says in a new environment: "3.10 with NumPy 1.23.0: 9084 passed", and skips."""
     folder = FOLDER / version / (numpy or "newest")
     run([*python, "-m", "venv", folder])
     wanted = [f"numpy=={numpy}"] if numpy else []
@@ -73,7 +73,7 @@ def _test(version, python, wheel, numpy, source):
         f"Python {version}, NumPy {has}: {tests.stdout[-2000:]} {tests.stderr[-2000:]}"
     )
     passed = re.findall(r"\d+ passed", tests.stdout)[-1]
-    return f"Python {version}, NumPy {has}: {passed}", skips.counted(tests.stdout)
+    return f"{version} with NumPy {has}: {passed}", skips.counted(tests.stdout)
 
 
 # ---- finding Pythons -----------------------------------------------------------------
