@@ -53,7 +53,7 @@ def _wheel(version, python, source):
 
 
 def _test(version, python, wheel, numpy, source):
-    """What the suite says in a new environment: "3.10 with NumPy 1.23.0: 9084 passed", and skips."""
+    """What the suite says in a new environment: "3.10 with NumPy 1.23.0: 9084 passed"; skips."""
     folder = FOLDER / version / (numpy or "newest")
     run([*python, "-m", "venv", folder])
     wanted = [f"numpy=={numpy}"] if numpy else []
