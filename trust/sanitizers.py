@@ -22,6 +22,11 @@ def python(lib, runtimes, options, arguments, **environment):
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir()
     options = f"{options}:log_path={reports}/report"
+    if "ubsan" in runtimes:             # its own call for that ends in the library before it
+        (lib / "sitecustomize.py").write_text(
+            "import ctypes\n"
+            f"library = ctypes.CDLL({runtime('ubsan')!r})\n"
+            f"library.__sanitizer_set_report_path({os.fsencode(reports / 'report')!r})\n")
     print("+ python", *arguments, flush=True)
     done = subprocess.run(
         [sys.executable, *arguments], check=False, cwd=ROOT, stdout=subprocess.PIPE, text=True,
