@@ -14,7 +14,7 @@ from neuroai_c import files, models, saving
 from tolerances import assert_same_bits
 
 # Python itself loses what comes between `open` and `with`, or at the end of a generator.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 layers = ai.layers
 PACKAGE = os.path.dirname(ai.__file__)
@@ -71,18 +71,29 @@ def stopped():
 
 
 class Interrupt:
-    """Raises KeyboardInterrupt at the n-th place where Python may: a call begins or comes back."""
+    """Raises KeyboardInterrupt at the n-th place where Python may: a call begins or comes back.
+
+    It has to come out of the block, unless it came where Python can only tell of it: in what an
+    object's end calls.  No other error may be lost there.
+    """
 
     def __init__(self, place):
-        self.left = place
+        self.place = self.left = place
+        self.lost = []
 
     def __enter__(self):
+        self.hook, sys.unraisablehook = sys.unraisablehook, lambda told: self.lost.append(told.exc_value)
         sys.setprofile(self)
         return self
 
     def __exit__(self, kind, *_):
         sys.setprofile(None)
-        return kind is KeyboardInterrupt
+        sys.unraisablehook = self.hook
+        others = [error for error in self.lost if not isinstance(error, KeyboardInterrupt)]
+        assert not others, f"place {self.place}: {others[0]!r} is lost"
+        if kind is None and self.left == 0:
+            assert self.lost, f"the Ctrl-C of place {self.place} is swallowed"
+        return kind is KeyboardInterrupt and self.left == 0
 
     def __call__(self, frame, event, argument):
         if frame.f_code.co_filename.startswith(PACKAGE) and event in ("call", "c_return"):

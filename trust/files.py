@@ -20,7 +20,7 @@ import numpy as np
 import neuroai_c as ai
 from neuroai_c import files
 
-from .tools import ROOT
+from .tools import ROOT, Missing
 
 SECONDS, MEGABYTES = 1.0, 100           # that a damaged file may take
 PHASES = ("before", "open", "write", "fsync", "rename", "fsync of the folder", "after")
@@ -28,11 +28,17 @@ PHASES = ("before", "open", "write", "fsync", "rename", "fsync of the folder", "
 
 def check(quick=False):
     """Every part in a folder of its own; what each measured, in a line."""
-    parts = []
+    parts, missing = [], False
     for part in (_killed, _refused, _raced, _damaged):
         with tempfile.TemporaryDirectory() as folder:
-            parts.append(part(Path(folder), quick))
+            try:
+                parts.append(part(Path(folder), quick))
+            except Missing as error:
+                parts.append(str(error))
+                missing = True
         print(f"  {parts[-1]}", flush=True)
+    if missing:
+        raise Missing("; ".join(parts))
     return "; ".join(parts)
 
 
@@ -210,7 +216,7 @@ def _mark(phase):
 
 def _refused(folder, quick):
     """The system refuses, really where it can be made to: an OSError, and the old file."""
-    cases, names = 0, []
+    cases, really_full, names = 0, 0, []
     for save in SAVES:
         path = folder / save.__name__
         names.append(path.name)
@@ -228,8 +234,12 @@ def _refused(folder, quick):
             assert _number(path, save) == 1
             assert sorted(os.listdir(folder)) == sorted(names), refuse.__name__
             cases += 1
-    return (f"{cases} saves refused: an OSError with the path, the old file whole, nothing left "
-            "behind")
+            really_full += refuse is _full_disk
+    outcome = (f"{cases} saves refused (really full: {really_full}): an OSError with the path, "
+               "the old file whole, nothing left behind")
+    if not quick and not really_full:
+        raise Missing(f"{outcome}, but needs the right to mount a file system that is full")
+    return outcome
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import ast
 import concurrent.futures
+import functools
 import itertools
 import os
 import shutil
@@ -9,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from .tools import ROOT, WORK, program, run
+from .tools import ROOT, WORK, program, prove_that_it_looks, run
 
 SOURCES = ROOT / "trust" / "c"
 # One a file of csrc/kernels, of activation.h too (vec.h is what all of them are made of), and one
@@ -26,6 +27,29 @@ ONE_COPY = "-DINLINE=static"
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", ONE_COPY)
 # Warnings are errors, but what clang says of loops that call libm: it cannot make vectors of them.
 STRICT = ("-Werror", "-Wno-pass-failed")
+
+# A program with room for a mistake that no compiler sees, and what the sanitizers have to find.
+WITH_MISTAKE = """
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+    volatile int *volatile p = malloc(4 * sizeof *p);
+
+    (void)argv;
+    if (!p)
+        return 1;
+    %s
+    free((void *)p);
+    return 0;
+}
+"""
+OVERRUN = "p[argc + 3] = 1;"            # argc is 1
+PLANTED = {
+    "heap-buffer-overflow": OVERRUN,
+    "signed integer overflow": "p[0] = 2147483647; p[0] = p[0] + argc;",
+}
 
 
 class Build(NamedTuple):
@@ -58,6 +82,8 @@ def check(quick=False):
         if not (quick and flags == PLAIN and (build.isa != isas[-1] or build.name in SLOW))
         and not (quick and flags == SANITIZED and build.isa not in (isas[0], isas[-1]))
     ]
+    for compiler in compilers:
+        prove_that_it_looks(functools.partial(run_planted, compiler), PLANTED)
     checks = sum(at_once(build_and_run, builds))
     numbers = compare_records(builds)
     return (
@@ -93,8 +119,21 @@ def project_flags():
     raise AssertionError("setup.py has no CFLAGS")
 
 
-def compile_program(build, command=(), link=("-lm", "-pthread")):
+def compile_planted(compiler, flags, mistake):
+    build = Build("planted", "f64", "baseline", compiler, tuple(flags))
+    source = build.path().with_suffix(".c")
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text(WITH_MISTAKE % mistake)
+    return compile_program(build, source=source)
+
+
+def run_planted(compiler, mistake):
+    succeed([compile_planted(compiler, SANITIZED, mistake)])
+
+
+def compile_program(build, command=(), link=("-lm", "-pthread"), source=None):
     """Builds it; `command` is the compiler with what has to stand before all else."""
+    source = source or SOURCES / f"test_{build.name}.c"
     path = build.path()
     path.parent.mkdir(parents=True, exist_ok=True)
     command = [*(command or [build.compiler]), *project_flags(), *STRICT, *build.flags,
@@ -102,7 +141,7 @@ def compile_program(build, command=(), link=("-lm", "-pthread")):
                *([f"-DNEUROAI_{build.isa.upper()}"] if build.isa != "baseline" else [])]
     cache = [shutil.which("ccache")] if shutil.which("ccache") else []
     for line in (
-        [*cache, *command, "-c", SOURCES / f"test_{build.name}.c", "-o", path.with_suffix(".o")],
+        [*cache, *command, "-c", source, "-o", path.with_suffix(".o")],
         [*command, path.with_suffix(".o"), "-o", path, *link],
     ):
         succeed(line)

@@ -6,6 +6,7 @@ them.  A test that does not get there fails, with the lines whose memory grew.
 """
 
 import array
+import collections
 import concurrent.futures
 import ctypes
 import gc
@@ -20,6 +21,7 @@ import pytest
 from _pytest.fixtures import FixtureDef
 from _pytest.runner import runtestprotocol
 
+from . import skips
 from .tools import ROOT
 
 QUIET = 3               # repetitions that must not grow
@@ -168,12 +170,15 @@ def _command(*arguments):
 
 
 def _loop(path):
-    """The counts of a file's tests."""
+    """The number of a file's tests that end flat, of their runs, and why others are skipped."""
     process = _command("-m", "pytest", "-p", "trust.leaks", "-p", "no:cacheprovider", "-q",
                        "-o", "tmp_path_retention_policy=none", str(path))
     found = re.search(r"^leaks: (\d+) tests, (\d+) runs, (\d+) skipped$", process.stdout, re.M)
     assert process.returncode in (0, 5) and found, f"{path}\n{process.stdout}{process.stderr}"
-    return [int(number) for number in found.groups()]
+    tests, runs, skipped = map(int, found.groups())
+    why = skips.counted(process.stdout)
+    assert why.total() == skipped, f"{path}: {skipped} skipped, told of {why}"
+    return tests - skipped, runs, why
 
 
 def check(quick=False):
@@ -189,8 +194,9 @@ def check(quick=False):
     assert grown < MOST_GROWTH, f"the process grew by {grown:,} bytes in {rounds} rounds"
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         counts = list(pool.map(_loop, paths))
-    tests, runs, skipped = map(sum, zip(*counts))
-    return (f"{tests - skipped:,} tests in {runs:,} runs end flat, {skipped} skipped; "
+    tests, runs, skipped = zip(*counts)
+    skipped = sum(skipped, collections.Counter())
+    return (f"{sum(tests):,} tests in {sum(runs):,} runs end flat, {skips.told(skipped)}; "
             f"{rounds:,} models made, trained and dropped: {grown / 1024:+.0f} KiB")
 
 

@@ -5,11 +5,13 @@ checksum, and the JSB chorales.  `python -m trust.parsers TARGET FOLDER` runs on
 libFuzzer does, with its options.
 """
 
+import array
 import gzip
 import importlib.util
 import io
 import json
 import math
+import mmap
 import os
 import random
 import re
@@ -26,9 +28,10 @@ from .tools import ROOT, WORK, Missing
 SECONDS = {"idx": 40, "file": 60, "document": 160, "jsb": 40}
 QUICK = 5
 
-# What an input may take: seconds of the processor, and bytes beyond what the process has.
+# What an input may take: seconds of the processor, and bytes of address space beyond what the
+# process has when the input comes.
 MOST_SECONDS = 1.0
-ROOM = 200 << 20
+ROOM = 100 << 20
 
 
 def check(quick=False):
@@ -36,13 +39,16 @@ def check(quick=False):
         raise Missing("needs the package atheris")
     outcomes = []
     for target, seconds in SECONDS.items():
-        runs, found = _fuzz(target, QUICK if quick else seconds)
-        outcomes.append(f"{target} {runs:,} inputs ({found:,} in the corpus)")
-    return f"{', '.join(outcomes)}: 0 errors but ValueError, each under {MOST_SECONDS:g} s"
+        runs, read, whole, found = _fuzz(target, QUICK if quick else seconds)
+        assert whole, f"{target}: no input was read whole, not even a seed"
+        outcomes.append(f"{target} {runs:,} inputs ({read:,} came to the reader, {whole:,} were "
+                        f"read whole, {found:,} in the corpus)")
+    return (f"{', '.join(outcomes)}: 0 errors but ValueError, each under {MOST_SECONDS:g} s and "
+            f"{ROOM >> 20} MB")
 
 
 def _fuzz(target, seconds):
-    """How many inputs a target got, and how many of them reached something new."""
+    """How many inputs a target got, its reader got, and were read whole; how many are kept."""
     folder = WORK / "parsers" / target
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "corpus").mkdir(parents=True)
@@ -56,10 +62,17 @@ def _fuzz(target, seconds):
     if child.returncode or not executed:
         raise AssertionError(f"{target}, exit {child.returncode}:\n{child.stdout[-5000:]}\n"
                              f"again: python -m trust.parsers {target} {folder}/crash-...")
-    return int(executed[1]), len(list((folder / "corpus").iterdir()))
+    read, whole = array.array("q", (folder / "corpus-counts").read_bytes())
+    return int(executed[1]), read, whole, len(list((folder / "corpus").iterdir()))
 
 
 # ---- a target: one input, seeds, and a mutation ------------------------------------------
+
+# `one` returns where the input was read whole.
+
+class NoInput(ValueError):
+    """What a file cannot hold, so that no reader gets it."""
+
 
 class Idx:
     """An IDX file of a small array, plain or gzipped, or an archive as numpy.savez writes it."""
@@ -108,13 +121,17 @@ class File:
 
     def one(self, data):
         self._file.write_bytes(data)
-        before = [array.tobytes() for array in self._model.get_weights()]
+        before = [weight.tobytes() for weight in self._model.get_weights()]
+        errors = []
         for load in (self._load, self._model.load_weights):
             try:
                 load(self._file)
-            except ValueError:
-                if before != [array.tobytes() for array in self._model.get_weights()]:
+            except ValueError as error:
+                errors.append(error)
+                if before != [weight.tobytes() for weight in self._model.get_weights()]:
                     raise AssertionError("a refused file changed weights") from None
+        if len(errors) == 2:
+            raise errors[0]
 
     mutate = None
 
@@ -145,8 +162,8 @@ class Document:
             text = self._files._to_text(document)
             entry = f"1 model {self._files._checksum('model', text, arrays)} {text}"
             content = self._files.safetensors.numpy.save(arrays, {"neuroai_c": entry})
-        except Exception:
-            return                      # nothing that a file can hold
+        except Exception as error:
+            raise NoInput from error
         self._file.write_bytes(content)
         model = self._load(self._file)
         self._saving.content(model)
@@ -283,15 +300,20 @@ def main():
     if corpus.is_dir():
         for i, seed in enumerate(tested.seeds):
             (corpus / f"seed-{i}").write_bytes(seed)
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, resource.RLIM_INFINITY))
+    counts = _counts(Path(f"{corpus}-counts") if corpus.is_dir() else None)
 
     def one(data):
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, resource.RLIM_INFINITY))
         start = time.process_time()
         try:
             tested.one(data)
-        except ValueError:
-            pass
+            counts[0] += 1
+            counts[1] += 1
+        except ValueError as error:
+            counts[0] += not isinstance(error, NoInput)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
         if time.process_time() - start > MOST_SECONDS:
             raise AssertionError(f"took {time.process_time() - start:.1f} s")
 
@@ -301,6 +323,16 @@ def main():
         atheris.Fuzz()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _counts(path):
+    """Of inputs that came to the reader, and that were read whole; in a file, as libFuzzer ends
+    the process."""
+    if path is None:
+        return [0, 0]
+    path.write_bytes(bytes(16))
+    with open(path, "r+b") as file:
+        return memoryview(mmap.mmap(file.fileno(), 16)).cast("q")
 
 
 if __name__ == "__main__":

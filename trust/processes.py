@@ -1,5 +1,6 @@
 """Forks, threads and the ends of interpreters, many times, each child with a time limit."""
 
+import collections
 import concurrent.futures
 import copy
 import io
@@ -182,30 +183,34 @@ def _one_model(seconds):
         outputs = np.unique(model.predict(x, verbose=0))
         assert len(outputs) == 1, "outputs of mixed weights"
 
-    calls = [
-        setting, saving, loading, calling, predicting,
-        lambda: whole(model.get_weights()),
-        lambda: whole(copy.deepcopy(model).get_weights()),
-        lambda: whole(pickle.loads(pickle.dumps(model)).get_weights()),
-        lambda: whole(model.layers[1].get_weights()),
-        lambda: model.fit(x, y, batch_size=16, verbose=0),
-        lambda: second.fit(x, y, batch_size=16, verbose=0),
-        lambda: model.evaluate(x, y, verbose=0),
-        lambda: model.train_on_batch(x, y),
-        lambda: model.compile(ai.optimizers.SGD(0.0)),
-        lambda: setattr(model, "optimizer", ai.optimizers.SGD(0.0)),
-        lambda: model.reset_states(),
-        lambda: ai.set_num_threads(random.randint(1, 4)),
-    ]
+    calls = {
+        "set_weights": setting, "save": saving, "load_weights": loading, "layer()": calling,
+        "predict": predicting,
+        "get_weights": lambda: whole(model.get_weights()),
+        "deepcopy": lambda: whole(copy.deepcopy(model).get_weights()),
+        "pickle": lambda: whole(pickle.loads(pickle.dumps(model)).get_weights()),
+        "layer.get_weights": lambda: whole(model.layers[1].get_weights()),
+        "fit": lambda: model.fit(x, y, batch_size=16, verbose=0),
+        "fit of a shared layer": lambda: second.fit(x, y, batch_size=16, verbose=0),
+        "evaluate": lambda: model.evaluate(x, y, verbose=0),
+        "train_on_batch": lambda: model.train_on_batch(x, y),
+        "compile": lambda: model.compile(ai.optimizers.SGD(0.0)),
+        "optimizer": lambda: setattr(model, "optimizer", ai.optimizers.SGD(0.0)),
+        "reset_states": lambda: model.reset_states(),
+        "set_num_threads": lambda: ai.set_num_threads(random.randint(1, 4)),
+    }
+    names = list(calls)
     setting()
-    end, done, refused, failures = time.monotonic() + seconds, [0] * 6, [0] * 6, []
+    end, failures = time.monotonic() + seconds, []
+    done, refused = [collections.Counter() for _ in range(6)], [0] * 6
 
     def work(i):
         try:
             while time.monotonic() < end and not failures:
+                name = random.choice(names)
                 try:
-                    random.choice(calls)()
-                    done[i] += 1
+                    calls[name]()
+                    done[i][name] += 1
                 except RuntimeError as error:
                     if IN_USE not in str(error):
                         raise
@@ -223,8 +228,12 @@ def _one_model(seconds):
     folder.cleanup()
     if failures:
         raise AssertionError(f"6 threads on one model: {failures[0]!r}") from failures[0]
-    calls_done = [f"{count:,}" for count in (sum(done), sum(refused))]
-    return f"6 threads on one model: {calls_done[0]} calls right, {calls_done[1]} refused"
+    right = sum(done, collections.Counter())
+    never = [name for name in names if not right[name]]
+    assert not never, f"6 threads on one model: always refused was {', '.join(never)}"
+    rarest = min(names, key=right.get)
+    return (f"6 threads on one model: {right.total():,} calls of {len(names)} kinds right (the "
+            f"fewest: {right[rarest]:,} of {rarest}), {sum(refused):,} refused")
 
 
 # ---- the end of an interpreter ---------------------------------------------------------

@@ -13,7 +13,7 @@ from .tools import ROOT, WORK, Missing, program, run
 
 
 def python(lib, runtimes, options, arguments, **environment):
-    """Runs Python with a build's folder first; returns its last line.
+    """Runs Python with a build's folder first; returns what it prints.
 
     Whatever the sanitizer reports, also of processes that this one starts, goes to files: tests
     catch what is written to the terminal.  A report or a failure raises AssertionError.
@@ -22,6 +22,11 @@ def python(lib, runtimes, options, arguments, **environment):
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir()
     options = f"{options}:log_path={reports}/report"
+    if "ubsan" in runtimes:             # its own call for that ends in the library before it
+        (lib / "sitecustomize.py").write_text(
+            "import ctypes\n"
+            f"library = ctypes.CDLL({runtime('ubsan')!r})\n"
+            f"library.__sanitizer_set_report_path({os.fsencode(reports / 'report')!r})\n")
     print("+ python", *arguments, flush=True)
     done = subprocess.run(
         [sys.executable, *arguments], check=False, cwd=ROOT, stdout=subprocess.PIPE, text=True,
@@ -39,7 +44,7 @@ def python(lib, runtimes, options, arguments, **environment):
     said = [path.read_text(errors="replace") for path in sorted(reports.iterdir())]
     assert not said, f"{len(said)} reports, the first:\n{said[0]}"
     assert done.returncode == 0, f"exit {done.returncode}:\n{done.stdout[-20000:]}"
-    return done.stdout.strip().rpartition("\n")[2]
+    return done.stdout.strip()
 
 
 def fixed_addresses():

@@ -36,6 +36,20 @@ def run(command, *, env=None, **options):
     )
 
 
+def prove_that_it_looks(look, planted):
+    """`look` has to fail at each of the mistakes, and to say what the mistake is.
+
+    `planted` maps what is said of a mistake to what `look` is given.
+    """
+    for said, mistake in planted.items():
+        try:
+            look(mistake)
+        except AssertionError as error:
+            assert said in str(error), f"{said!r} should be said, not: {error}"
+        else:
+            raise AssertionError(f"{said!r} should be said of a planted mistake: nothing was")
+
+
 def build(name, flags, *, compiler="gcc"):
     """Builds the package with `flags` behind its own; returns the folder for PYTHONPATH.
 

@@ -5,6 +5,7 @@ with the whole suite there.  Pythons come from the PATH, from pyenv, or, where a
 this and debootstrap is there, from a minimal system made for the purpose.
 """
 
+import collections
 import concurrent.futures
 import glob
 import os
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 
+from . import skips
 from .tools import ROOT, WORK, Missing, run
 
 # The first NumPy that has a wheel for a Python, but none below the floor of pyproject.toml.
@@ -31,7 +33,9 @@ def check(quick=False):
             wheel = _wheel(version, python, source)
             jobs += [(version, python, wheel, numpy) for numpy in (OLDEST[version], None)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        outcomes = list(pool.map(lambda job: _test(*job, source), jobs))
+        tested = list(pool.map(lambda job: _test(*job, source), jobs))
+    skipped = sum((counts for _, counts in tested), collections.Counter())
+    outcomes = [*(outcome for outcome, _ in tested), f"in all {skips.told(skipped)}"]
     without = [version for version, python in pythons.items() if not python]
     if without:
         raise Missing(f"{'; '.join(outcomes)}; no Python {', '.join(without)} to be had")
@@ -49,7 +53,7 @@ def _wheel(version, python, source):
 
 
 def _test(version, python, wheel, numpy, source):
-    """What the suite says in a new environment: "3.10 and NumPy 1.23.0: 9084 passed"."""
+    """What the suite says in a new environment: "3.10 with NumPy 1.23.0: 9084 passed"; skips."""
     folder = FOLDER / version / (numpy or "newest")
     run([*python, "-m", "venv", folder])
     wanted = [f"numpy=={numpy}"] if numpy else []
@@ -68,8 +72,8 @@ def _test(version, python, wheel, numpy, source):
     assert tests.returncode == 0, (
         f"Python {version}, NumPy {has}: {tests.stdout[-2000:]} {tests.stderr[-2000:]}"
     )
-    passed = re.search(r"\d+ passed", tests.stdout)
-    return f"Python {version}, NumPy {has}: {passed.group() if passed else 'none passed'}"
+    passed = re.findall(r"\d+ passed", tests.stdout)[-1]
+    return f"{version} with NumPy {has}: {passed}", skips.counted(tests.stdout)
 
 
 # ---- finding Pythons -----------------------------------------------------------------
