@@ -44,13 +44,12 @@ class Draw:
         arrays: all that were made, whose bytes are to stay.
         changed: the ids of those that the call is to change.
         huge: whether a MemoryError is a right answer.
-        steady: whether an equal call gives equal results.
     """
 
     def __init__(self, below, folder):
         self.below, self.folder = below, folder
         self.arrays, self.changed = [], set()
-        self.huge, self.steady = False, True
+        self.huge = False
         # Most arguments of most calls are right, or nothing would be computed.
         self._odd = self.one((0, 0, 10, 30))
 

@@ -176,7 +176,7 @@ class Run:
         return min(resident[half:]) - min(resident[half // 4:half])
 
     def call(self, seed, raced=False):
-        """The call of a seed, twice where it is steady; AssertionError if it is not as it must."""
+        """The call of a seed, twice or `raced`; AssertionError if it is not as it must be."""
         self._place[:8] = seed.to_bytes(8, "little")
         tape = self.tape(random.Random(seed).randrange)
         signal.alarm(SECONDS)
