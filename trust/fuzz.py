@@ -7,7 +7,6 @@ it was.  `python -m trust.fuzz SEED` makes the call of one seed again.
 
 import argparse
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import mmap
@@ -22,7 +21,8 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .tools import ROOT, build, program
+from . import sanitize, sanitizers
+from .tools import ROOT, build, resident
 
 CALLS = 300_000
 IN_A_CHILD = 5_000
@@ -45,8 +45,6 @@ SAMPLES = 20
 # And what Python's allocators and the library's may keep of calls that are made again.
 KEPT = 64 << 10
 AGAIN = 100
-
-ASAN = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
 
 def check(quick=False):
@@ -82,6 +80,7 @@ def _child(seed, count, sanitizer):
         child = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **(sanitizer or {})}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=sanitizers.fixed_addresses if sanitizer else None,
         )
         last = int.from_bytes(Path(place.name).read_bytes(), "little")
     if child.returncode:
@@ -95,21 +94,10 @@ def _child(seed, count, sanitizer):
 
 
 def _sanitizer():
-    """The environment in which Python runs the sanitized build."""
-    compiler = program("gcc")
-    folder = build("fuzz-asan", ASAN)
-    runtimes = [
-        subprocess.run([compiler, f"-print-file-name={name}"], check=True, text=True,
-                       stdout=subprocess.PIPE).stdout.strip()
-        for name in ("libasan.so", "libubsan.so", "libstdc++.so")
-    ]
-    return {
-        "LD_PRELOAD": " ".join(runtimes),
-        "PYTHONPATH": str(folder),
-        "PYTHONMALLOC": "malloc",
-        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024",
-        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    }
+    """The environment in which Python runs the sanitized build; what it reports ends the child."""
+    options = f"{sanitize.OPTIONS}:allocator_may_return_null=1:max_allocation_size_mb=1024"
+    return sanitizers.environment(build("asan", sanitize.FLAGS), sanitize.RUNTIMES, options,
+                                  PYTHONMALLOC="malloc")
 
 
 # ---- the child -------------------------------------------------------------------------
@@ -167,13 +155,13 @@ class Run:
 
     def _grown(self, seed, count):
         """Bytes that the process has more in the second half of the calls: the least of each."""
-        resident, raced = [], RACED["LD_PRELOAD" in os.environ]
+        sizes, raced = [], RACED["LD_PRELOAD" in os.environ]
         for i in range(count):
             if i % max(1, count // SAMPLES) == 0:
-                resident.append(_resident())
+                sizes.append(resident())
             self.call(seed + i, raced=i % raced == raced - 1)
-        half = len(resident) // 2
-        return min(resident[half:]) - min(resident[half // 4:half])
+        half = len(sizes) // 2
+        return min(sizes[half:]) - min(sizes[half // 4:half])
 
     def call(self, seed, raced=False):
         """The call of a seed, twice or `raced`; AssertionError if it is not as it must be."""
@@ -225,14 +213,6 @@ class Run:
 
     def _where(self):
         return "\n".join(map(str, self._shots[1].compare_to(self._shots[0], "lineno")[:10]))
-
-
-def _resident():
-    """Bytes that the process has in memory, after what is free was given back."""
-    gc.collect()
-    with contextlib.suppress(AttributeError, OSError):      # another C library
-        ctypes.CDLL(None).malloc_trim(0)
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ them.  A test that does not get there fails, with the lines whose memory grew.
 
 import array
 import concurrent.futures
-import ctypes
 import gc
 import os
 import re
@@ -20,7 +19,7 @@ import pytest
 from _pytest.fixtures import FixtureDef
 from _pytest.runner import runtestprotocol
 
-from .tools import ROOT
+from .tools import ROOT, resident
 
 QUIET = 3               # repetitions that must not grow
 MOST = 30               # repetitions after which memory that still grows is a leak
@@ -142,20 +141,12 @@ def _rounds(number):
         model.predict(spikes[::2], verbose=0)
 
 
-def _resident():
-    """Bytes of this process that are in memory, without what malloc keeps for later."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
 def watch_resident(rounds):
     """Prints by how many bytes the process grows in that many rounds, after as many."""
     _rounds(rounds)
-    before = _resident()
+    before = resident()
     _rounds(rounds)
-    print(_resident() - before)
+    print(resident() - before)
 
 
 # ---- the check --------------------------------------------------------------------------------

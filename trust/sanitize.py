@@ -5,7 +5,7 @@ import os
 import re
 
 from . import sanitizers
-from .tools import build
+from .tools import build, instruction_sets
 
 FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined"
 # C++'s library too: its exceptions have to be found by the sanitizer before NumPy brings it.
@@ -33,7 +33,7 @@ MISTAKE = ("network/layout.c", "layer->V = take(memory, used, B * T * m, sizeof(
 def check(quick=False):
     lib = build("asan", FLAGS)
     prove_that_it_looks(lib)
-    best, *others = instruction_sets(lib)
+    *others, best = instruction_sets()
     tests = files(QUICK) if quick else ["tests", "notebooks", "neuroai_c"]
     counts = {best: suite(lib, tests, best)}
     for isa in others:
@@ -63,13 +63,6 @@ def random_models(lib, count, isas):
         said = python(lib, ["-m", "trust.random_models", str(i * share), str(share)], isa)
         calls += int(re.search(r"(\d+) calls", said)[1])
     return f"{share * len(isas):,} random models, {calls:,} calls"
-
-
-def instruction_sets(lib):
-    """Those of this machine, the best first."""
-    known = ["avx512", "avx2", "baseline"]
-    best = python(lib, ["-c", "import neuroai_c; print(neuroai_c._core.ISA)"], "")
-    return known[known.index(best):]
 
 
 def prove_that_it_looks(lib):

@@ -1,15 +1,7 @@
 """The kernels' C programs under valgrind's memcheck: no error, no leak."""
 
-from .kernels import (
-    ONE_COPY,
-    all_builds,
-    at_once,
-    checks_of,
-    compile_program,
-    isas_here,
-    succeed,
-)
-from .tools import program
+from .kernels import ONE_COPY, all_builds, at_once, checks_of, compile_program, succeed
+from .tools import instruction_sets, program
 
 # Outputs are left as malloc gives them: valgrind tells a number that a kernel left out.
 FLAGS = ("-O1", "-g", "-DNEUROAI_UNSET")
@@ -22,7 +14,7 @@ KNOWN = ("baseline", "avx2")            # valgrind knows no AVX-512
 
 def check(quick=False):
     valgrind = program("valgrind")
-    isas = [isa for isa in isas_here() if isa in KNOWN]
+    isas = [isa for isa in instruction_sets() if isa in KNOWN]
     if quick:
         builds = all_builds(program("gcc"), (*FLAGS, ONE_COPY), isas[:1])
     else:
