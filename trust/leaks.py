@@ -13,13 +13,12 @@ import re
 import subprocess
 import sys
 import tracemalloc
-import urllib.parse
 
 import pytest
 from _pytest.fixtures import FixtureDef
 from _pytest.runner import runtestprotocol
 
-from .tools import ROOT, resident
+from .tools import ROOT, resident, traced
 
 QUIET = 3               # repetitions that must not grow
 MOST = 30               # repetitions after which memory that still grows is a leak
@@ -88,14 +87,14 @@ def _looped(item, nextitem):
         # Those that outlive a test, tmp_path_factory say, are told of each that used them.
         for fixture in _fixtures:
             del fixture._finalizers[known.setdefault(fixture, len(fixture._finalizers)) :]
-        sizes[times] = _traced()
+        sizes[times] = traced()
         times += 1
         if times > QUIET and max(sizes[times - QUIET : times]) <= sizes[times - QUIET - 1]:
             return reports
     before = tracemalloc.take_snapshot()
     for _ in range(QUIET):
         reports = run()
-    _traced()
+    traced()
     grown = tracemalloc.take_snapshot().compare_to(before, "lineno")
     lines = [str(line) for line in grown if line.size_diff > 0 and "tracemalloc" not in str(line)]
     reports[1].outcome = "failed"
@@ -104,15 +103,6 @@ def _looped(item, nextitem):
         + ", ".join(f"{size:,}" for size in sizes[-6:]) + " bytes; what grew:", *lines[:8],
     ])
     return reports
-
-
-def _traced():
-    """Bytes that are held, when nothing is that need not be."""
-    sys._clear_type_cache()             # it holds names, a new one for every address
-    re.purge()                          # and these patterns and addresses with a path in them
-    urllib.parse.clear_cache()
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0]
 
 
 # ---- memory that Python does not trace -------------------------------------------------------

@@ -5,10 +5,13 @@ import ctypes
 import functools
 import gc
 import os
+import re
 import resource
 import shutil
 import subprocess
 import sys
+import tracemalloc
+import urllib.parse
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +38,15 @@ def instruction_sets():
     run([program("gcc"), "-std=c11", "-Werror", ROOT / "trust/c/isas.c",
          ROOT / "csrc/runtime/isa.c", "-o", binary])
     return subprocess.run([binary], check=True, capture_output=True, text=True).stdout.split()
+
+
+def traced():
+    """Bytes that tracemalloc knows, when nothing is held that need not be."""
+    sys._clear_type_cache()             # it holds names, a new one for every address
+    re.purge()                          # and these patterns and addresses with a path in them
+    urllib.parse.clear_cache()
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
 
 
 def resident():
