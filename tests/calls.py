@@ -208,7 +208,7 @@ def _path(draw, *options):
     path = draw.given(*(draw.folder / option for option in options), str(draw.folder / "other"))
     if draw.odd():
         path = draw.one((draw.folder, draw.folder / "none" / "file", draw.folder / ("n" * 300),
-                         "a\0b", "~/\0", draw.folder / "\udcff"))
+                         "a\0b", "~/\0", draw.folder / "\udcff", draw.folder / "\ud800", "\ud800"))
     return path
 
 

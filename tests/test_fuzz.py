@@ -15,7 +15,7 @@ import public
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strange import Liar, Tape
+from strange import LONG, Liar, Tape
 
 # The cases do not depend on the day, nor on how fast the machine is.
 SETTINGS = settings(
@@ -77,7 +77,6 @@ def test_every_public_name_is_called(folder):
 # ---- what such calls have found ----------------------------------------------------------
 
 layers, ops = ai.layers, ai.ops
-LONG = 10**5000                 # Python does not write so many digits
 VAST = np.broadcast_to(np.uint8(1), 2**40)
 
 
