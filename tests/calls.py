@@ -560,14 +560,16 @@ def _with_callbacks(draw):
     folder = draw.folder
     files = draw.given("{epoch}-{loss:.1f}", "{epoch}-{batch}", "new/{epoch}", "{none}", "{")
     files = folder / f"saved-{files}" if isinstance(files, str) and files else files
-    separator, append = draw.given(",", ";", "{"), draw.flag()
+    log, separator, append = draw.given(folder / "log.csv"), draw.given(",", ";"), draw.flag()
+    (folder / "log.csv").write_bytes(draw.one((
+        b"", b"epoch,loss\n0,1", b"a;b\n", draw.rng().bytes(20))))
     kinds = (
         ai.callbacks.Callback,
         _Batches,
         lambda: ai.callbacks.EarlyStopping(
             draw.given("loss", "val_loss"), patience=draw.number(0, 1), restore_best_weights=True),
         lambda: ai.callbacks.ModelCheckpoint(files, draw.given("loss", "acc"), **some),
-        lambda: ai.callbacks.CSVLogger(_path(draw, "log.csv"), separator, append),
+        lambda: ai.callbacks.CSVLogger(log, separator, append),
         lambda: ai.callbacks.LearningRateScheduler(schedule, draw.number(1, 0)),
     )
     chosen = []
