@@ -6,6 +6,7 @@ says what came out of it.
 
 import contextlib
 import ctypes
+import importlib.util
 import io
 import re
 import sys
@@ -15,7 +16,7 @@ import warnings
 import neuroai_c as ai
 import numpy as np
 from neuroai_c import layers, ops, optimizers
-from strange import Draw
+from strange import SIZES, Draw
 
 ACTIVATIONS = ("step_function", "identity", "sigmoid", "tanh", "relu", "leaky_rel")
 
@@ -207,7 +208,7 @@ def _path(draw, *options):
     path = draw.given(*(draw.folder / option for option in options), str(draw.folder / "other"))
     if draw.odd():
         path = draw.one((draw.folder, draw.folder / "none" / "file", draw.folder / ("n" * 300),
-                         "a\0b", "~/\0", draw.folder / "\udcff"))
+                         "a\0b", "~/\0", draw.folder / "\udcff", draw.folder / "\ud800", "\ud800"))
     return path
 
 
@@ -241,15 +242,26 @@ def _part_of_spikes(draw):
                 names=("Spikes",), kinds=(IndexError,))
 
 
+def _count_of_spikes(draw):
+    spikes = ai.Spikes.from_dense(np.zeros(draw.sizes(2 + draw.below(2)), bool))
+    return Case(draw, "Spikes.__len__", lambda: len(spikes), {})
+
+
 OBJECTS = (
     (ai.activations, "LeakyRel", {"alpha": (0.1, 2.0)}),
     (ai.activations, "StepFunction", {"pseudoderivative_of": ("tanh", "relu")}),
     (ai.activations, "Activation", {"name": ("tanh", "identity")}),
     (ai.initializers, "Constant", {"value": (0.5, -1)}),
+    (ai.initializers, "GlorotUniform", {}),
+    (ai.initializers, "Ones", {}),
+    (ai.initializers, "Zeros", {}),
     (ai.regularizers, "L1", {"l1": (0.01, 0)}),
+    (ai.losses, "MeanSquaredError", {}),
     (ai.losses, "BinaryCrossentropy", {"from_logits": (True,)}),
+    (ai.losses, "CategoricalCrossentropy", {"from_logits": (True,)}),
     (ai.losses, "SparseCategoricalCrossentropy", {"from_logits": (False,)}),
     (ai.metrics, "Accuracy", {"name": ("acc",)}),
+    (ai.metrics, "MeanSquaredError", {"name": ("off",)}),
     (ai.metrics, "SpikeCount", {"layer": (layers.SNU(2, name="counted"),), "name": ("spikes",)}),
     (optimizers, "SGD", {"learning_rate": (0.1,), "momentum": (0.9, 0), "nesterov": (True, False),
                          "clipnorm": (1.0, None), "clipvalue": (None,), "weight_decay": (0.1,)}),
@@ -294,14 +306,17 @@ OBJECTS = (
     (ai.metrics, "get", {"identifier": ("acc", "mse")}),
     (ai.optimizers, "get", {"identifier": ("adam", "sgd")}),
     (ai.regularizers, "get", {"identifier": ("l1", None)}),
+    (ai, "Spikes", {}),
     (ai, "set_num_threads", {"n": (1, 2, 3)}),
+    (ai, "get_num_threads", {}),
+    (ai, "show_versions", {"file": (None,)}),
 )  # fmt: skip
 
 
 def _object(draw):
     """A constructor, or what gets an object by its name; then what it shows of itself."""
     module, name, options = draw.one(OBJECTS)
-    first = next(iter(options))
+    first = next(iter(options), None)
     arguments = {option: draw.number(*values) if isinstance(values[0], (int, float))
                  else draw.given(*values)
                  for option, values in options.items() if option == first or draw.rarely(3)}
@@ -309,8 +324,9 @@ def _object(draw):
 
     def function(**arguments):
         value = made(**arguments)
+        config = value.get_config() if hasattr(value, "get_config") else None
         if hasattr(made, "from_config") and name not in ("Sequential", "SpikeCount", "InputLayer"):
-            made.from_config(value.get_config())
+            made.from_config(config)
         return value
 
     case = Case(draw, f"{module.__name__.rpartition('.')[2]}.{name}", function, arguments)
@@ -365,6 +381,51 @@ def _layer_alone(draw):
     function = layer if draw.below(3) else twice
     return Case(draw, kind, function, arguments,
                 names=("snu_forward", "average_forward", "matmul"))
+
+
+# ---- data sets and plots
+
+def _data_set(draw):
+    """Not the right files, which take long and are not everywhere; trust/parsers.py has more."""
+    module, name, file = draw.one(((ai.datasets.mnist, "load_data", "mnist.npz"),
+                                   (ai.datasets, "JSB", "jsb-chorales-quarter.json")))
+    content = draw.one((b"", b"{}", b"PK\3\4", b"\x1f\x8b\x08", draw.rng().bytes(300)))
+    (draw.folder / file).write_bytes(content)
+    (draw.folder / "train-images-idx3-ubyte").write_bytes(content)
+    path = _path(draw, file, ".", "none")
+    if path is None:                # the right files
+        path = draw.folder
+    return Case(draw, f"datasets.{name}", getattr(module, name), {"path": path}, kinds=(OSError,),
+                names=(str(draw.folder),))      # a message begins with the file's path
+
+
+def _plot(draw):
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as pyplot
+
+    rows, columns = draw.one(((2, 3), (1, 1), (4, 2)))
+    name, arguments = draw.one((
+        ("raster", lambda: {"spikes": draw.array(*draw.sizes(2), kind="ones")}),
+        ("features", lambda: {"kernel": draw.array(rows * columns, draw.one(SIZES)),
+                              "shape": draw.given((rows, columns)),
+                              "columns": draw.number(20, 1)}),
+        ("spike_history", lambda: {"histories": draw.given(
+            {"one": draw.given({"spikes": draw.given([1.0, 2.5], [3], draw.array(3))})},
+            {"one": ai.History(), 2: {"spikes": [0]}})}),
+    ))
+    arguments = arguments()
+    if draw.rarely(4):
+        arguments["ax"] = draw.given(None)
+
+    def function(**arguments):
+        try:
+            return repr(getattr(ai.plots, name)(**arguments))
+        finally:
+            pyplot.close("all")
+
+    return Case(draw, f"plots.{name}", function, arguments)
 
 
 # ---- models
@@ -483,6 +544,52 @@ def _is_long(epochs):
     return isinstance(epochs, (int, np.integer)) and epochs > 5
 
 
+def _with_callbacks(draw):
+    """Training and more, with what it calls and what it is to write."""
+    net = Net(draw)
+    x = net.x(draw)
+    name = draw.one(("fit", "fit", "evaluate", "predict"))
+    rate = draw.number(0.1, 0.0)
+    schedule = draw.one((lambda epoch: rate, lambda epoch, before: rate))
+    options = {
+        "save_weights_only": draw.flag, "save_best_only": draw.flag,
+        "mode": lambda: draw.given("auto", "max"), "verbose": lambda: draw.number(1, 0),
+        "save_freq": lambda: draw.number("epoch", 1, 2),
+    }
+    some = {key: make() for key, make in options.items() if draw.rarely(3)}
+    folder = draw.folder
+    files = draw.given("{epoch}-{loss:.1f}", "{epoch}-{batch}", "new/{epoch}", "{none}", "{")
+    files = folder / f"saved-{files}" if isinstance(files, str) and files else files
+    log, separator, append = draw.given(folder / "log.csv"), draw.given(",", ";"), draw.flag()
+    (folder / "log.csv").write_bytes(draw.one((
+        b"", b"epoch,loss\n0,1", b"a;b\n", draw.rng().bytes(20))))
+    kinds = (
+        ai.callbacks.Callback,
+        _Batches,
+        lambda: ai.callbacks.EarlyStopping(
+            draw.given("loss", "val_loss"), patience=draw.number(0, 1), restore_best_weights=True),
+        lambda: ai.callbacks.ModelCheckpoint(files, draw.given("loss", "acc"), **some),
+        lambda: ai.callbacks.CSVLogger(log, separator, append),
+        lambda: ai.callbacks.LearningRateScheduler(schedule, draw.number(1, 0)),
+    )
+    chosen = []
+    for _ in range(1 + draw.below(3)):
+        with contextlib.suppress(*REFUSALS):        # the constructor's; see _object
+            chosen.append(draw.one(kinds)())
+    arguments = {"x": x, "verbose": 0, "callbacks": draw.given(chosen, tuple(chosen))}
+    if name != "predict":
+        arguments["y"] = net.y(draw, x)
+    if name == "fit":
+        arguments["epochs"] = draw.one((2, 1, 3))
+        if draw.rarely(3):
+            arguments["validation_data"] = (net.x(draw), net.y(draw, x))
+    names = ("EarlyStopping", "ModelCheckpoint", "CSVLogger", "LearningRateScheduler", "Epoch",
+             "Test", "Sequential", "path")
+    # What one epoch has learned the next one's callback may refuse.
+    return Case(draw, name, getattr(net.model, name), arguments, names=names, model=net.model,
+                keeps=False, kinds=(FloatingPointError, RuntimeError, OSError))
+
+
 class _Stop(ai.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.model.stop_training = True
@@ -493,6 +600,8 @@ class _Batches(ai.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.last = logs
+
+    on_test_batch_end = on_predict_batch_end = on_train_batch_end
 
 
 def _weights(draw):
@@ -538,10 +647,14 @@ def _change(draw):
         ("pop", {}),
         ("reset_states", {}),
         ("count_params", {}),
+        ("get_weights", {}),
+        ("get_config", {}),
     ))
-    case = Case(draw, name, getattr(model, name), arguments, names=("InputLayer", "SNU", "Dense"),
+    owner = model
+    if not arguments and name != "pop":
+        owner = draw.one([part for part in (model, *model.layers) if hasattr(part, name)])
+    return Case(draw, name, getattr(owner, name), arguments, names=("InputLayer", "SNU", "Dense"),
                 model=model, keeps=name not in ("add", "build", "pop"))
-    return case
 
 
 def _attribute(draw):
@@ -585,8 +698,10 @@ CASES = (
     _average_backward, _mse, _step, _step, _encode, _encode, _to_categorical, _write_wav,
     _from_dense, _from_dense, _part_of_spikes, _object, _object, _object, _activation, _schedule,
     _initializer, _layer_alone, _layer_alone, _train, _train, _train, _train, _train, _weights,
-    _files, _change, _attribute,
+    _files, _change, _change, _attribute, _with_callbacks, _count_of_spikes, _data_set,
 )  # fmt: skip
+if importlib.util.find_spec("matplotlib"):
+    CASES += (_plot,)
 
 
 # ---- what has to hold --------------------------------------------------------------------

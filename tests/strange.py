@@ -17,6 +17,7 @@ import neuroai_c as ai
 import numpy as np
 from neuroai_c import layers, optimizers
 
+LONG = 10**5000                 # Python does not write so many digits
 HUGE = (2**40, 2**62, 2**31, 2**63 - 1)
 SIZES = (2, 1, 3, 5, 8, 17, 40, 70)
 
@@ -44,13 +45,12 @@ class Draw:
         arrays: all that were made, whose bytes are to stay.
         changed: the ids of those that the call is to change.
         huge: whether a MemoryError is a right answer.
-        steady: whether an equal call gives equal results.
     """
 
     def __init__(self, below, folder):
         self.below, self.folder = below, folder
         self.arrays, self.changed = [], set()
-        self.huge, self.steady = False, True
+        self.huge = False
         # Most arguments of most calls are right, or nothing would be computed.
         self._odd = self.one((0, 0, 10, 30))
 
@@ -281,12 +281,17 @@ THINGS = (
     lambda draw: ["a", "b"],
     lambda draw: [None, None],
     lambda draw: [10**400],
+    lambda draw: LONG,
+    lambda draw: [LONG, [LONG]],
+    lambda draw: {"x": -LONG},
     lambda draw: _recursive(),
     lambda draw: range(4),
     lambda draw: range(2**70),
     lambda draw: (i for i in range(3)),
     lambda draw: io.BytesIO(b"abc"),
     lambda draw: Path("abc"),
+    lambda draw: Path("\ud800"),
+    lambda draw: "\ud800",
     lambda draw: np.array(0.5),
     lambda draw: np.array(["a", "b"]),
     lambda draw: np.array([1, None], object),
@@ -314,7 +319,7 @@ THINGS = (
 
 NUMBERS = (
     -1, 0, 1, 2, 0.5, -0.5, 1e-320, 1e38, 1e39, 1e300, -1e300, math.nan, math.inf, -math.inf,
-    2**12, 2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1, 2**63, 2**64, 10**30, 10**5000, -(2**63),
+    2**12, 2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1, 2**63, 2**64, 10**30, LONG, -(2**63),
     np.int64(2**62), np.uint64(2**63), np.float32(1e38), np.float64(1e308), True,
 )  # fmt: skip
 

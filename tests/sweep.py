@@ -106,7 +106,7 @@ def draw_options(seed, smooth):
     options["activation"] = (SMOOTH if smooth else STEPS)[rng.integers(6)]
     options.update(
         B=int(rng.choice([1, 2, 3, 4, 5, 17], p=[0.1, 0.2, 0.3, 0.2, 0.1, 0.1])),
-        T=int(rng.integers(1, 21)) if smooth else int(200 ** rng.random()),
+        T=int(rng.integers(1, 21)) if smooth else int(201 ** rng.random()),
         N=int(rng.choice(SIZES)), M=int(rng.choice(SIZES)))
     if smooth:                          # a kink is near one of very many numbers
         options["T"] = min(options["T"], 1 + 3000 // (options["B"] * options["M"]))

@@ -1,19 +1,21 @@
 """Strange arguments for all that is public: only documented errors, and nothing changed by them."""
 
-
+import contextlib
 import os
 import random
 import resource
+import warnings
 from pathlib import Path
 
 import calls
 import hypothesis
 import neuroai_c as ai
 import numpy as np
+import public
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strange import Liar, Tape
+from strange import LONG, Liar, Tape
 
 # The cases do not depend on the day, nor on how fast the machine is.
 SETTINGS = settings(
@@ -56,10 +58,25 @@ def test_arguments_that_change_meanwhile(kind, folder):
             calls.check(case, steady=False)
 
 
+def test_every_public_name_is_called(folder):
+    missing = {name for name in public.TO_CALL if ".plots." not in name or calls._plot in calls.CASES}
+    with public.watched(calls.__file__, __file__) as called:
+        for seed in range(300):
+            for kind in dict.fromkeys(calls.CASES):
+                case = calls.case(random.Random(seed).randrange, folder, kind)
+                called.clear()          # what made the arguments does not count
+                with warnings.catch_warnings(), contextlib.suppress(Exception):
+                    warnings.simplefilter("ignore")
+                    case.function(**case.arguments)
+                missing -= called
+            if not missing:
+                break
+    assert sorted(missing) == []
+
+
 # ---- what such calls have found ----------------------------------------------------------
 
 layers, ops = ai.layers, ai.ops
-LONG = 10**5000                 # Python does not write so many digits
 VAST = np.broadcast_to(np.uint8(1), 2**40)
 
 

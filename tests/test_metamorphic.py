@@ -29,7 +29,6 @@ SAMPLES = dict.fromkeys(("x", "y", "V", "dy", "mask", *STATES), (0,))
 UNITS = dict.fromkeys(("kernel", "bias", "decay", "y", "V", "dy", *STATES), (-1,))
 UNITS["recurrent_kernel"] = (0, 1)
 INPUTS = {"x": (-1,), "kernel": (0,)}
-TIME = dict.fromkeys(("x", "y", "V", "dy", "mask"), (1,))
 
 # What has a gradient that is a sum over samples.
 WEIGHTS = {"kernel", "bias", "recurrent_kernel", "decay"}

@@ -4,15 +4,14 @@ import contextlib
 import ctypes
 import ctypes.util
 import gc
+import importlib.util
 import json
 import locale
 import logging
 import multiprocessing
 import os
-import pathlib
 import platform
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +23,7 @@ import warnings
 import children
 import neuroai_c as ai
 import numpy as np
+import public
 import pytest
 from children import digest, small_data, small_model, trained
 
@@ -196,10 +196,83 @@ def of_ops(path):
     y, V = ops.snu_forward(X, KERNEL, BIAS, lateral_inhibition=True)
     ops.snu_backward(DY, X, KERNEL, BIAS, y=y, V=V, lateral_inhibition=True)
     ops.matmul(X[0], KERNEL)
-    loss = ops.mse_forward(Y.astype(float), Y.astype(float))
+    ops.mse_forward(Y.astype(float), Y.astype(float))
     ops.mse_backward(Y.astype(float), Y.astype(float))
     ops.average_forward(DY)
-    return loss
+    ops.average_backward(DY[:, 0], 6)
+    ops.rate_encode(np.full((20, 7), 0.5), 10, 4, seed=3)
+    w, g, m, v = np.ones((4, 5, 3))
+    ops.sgd_step(w, g, m, momentum=0.9)
+    ops.rmsprop_step(w, g, v, m, momentum=0.9)
+    ops.adam_step(w, g, m, v, step=1)
+
+
+def data_sets(path):
+    """Of this machine only: None would download JSB where it is missing."""
+    ai.datasets.mnist.load_data()
+    with contextlib.suppress(FileNotFoundError):
+        ai.datasets.JSB(os.environ.get("NEUROAI_C_DATA", path))
+
+
+def objects(path):
+    """One of each public class that keeps settings, and copies of them."""
+    made = [getattr(module, name)() for module, names in {
+        ai.initializers: ("GlorotUniform", "Constant", "Ones", "Zeros"),
+        ai.losses: ("MeanSquaredError", "BinaryCrossentropy", "CategoricalCrossentropy",
+                    "SparseCategoricalCrossentropy"),
+        ai.metrics: ("Accuracy", "MeanSquaredError"),
+        ai.optimizers: ("SGD", "RMSprop", "Adam"),
+    }.items() for name in names]
+    made += [
+        ai.activations.LeakyRel(0.5), ai.activations.StepFunction("relu"),
+        ai.activations.Activation("tanh"), ai.regularizers.L1(0.1),
+        ai.optimizers.schedules.CosineDecay(0.1, 10),
+        ai.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5),
+    ]
+    for one in made:
+        repr(type(one).from_config(one.get_config()))
+    ai.metrics.SpikeCount(layers.SNU(2, name="counted")).get_config()
+    with pytest.raises(TypeError):
+        ai.Spikes()
+    for module, name in ((ai.activations, "relu"), (ai.initializers, "ones"), (ai.losses, "mse"),
+                         (ai.metrics, "acc"), (ai.optimizers, "adam"), (ai.regularizers, "l1")):
+        module.get(name)
+
+
+def numbers(path):
+    """What objects compute that a model only keeps."""
+    rng = np.random.default_rng(0)
+    ai.initializers.GlorotUniform()((3, 4), rng)
+    ai.initializers.Constant(0.5)((3, 4), rng)
+    ai.activations.LeakyRel(3.0)(X * 1e30)
+    for schedule in (ai.optimizers.schedules.CosineDecay(0.1, 10),
+                     ai.optimizers.schedules.ExponentialDecay(1e300, 1, 1e300)):
+        schedule(5), schedule(np.arange(20))
+
+
+class Batches(callbacks.Callback):
+    def on_test_batch_begin(self, batch, logs=None):
+        pass
+
+    on_train_batch_begin = on_predict_batch_begin = on_test_batch_begin
+
+
+def called_back(path):
+    """Every method of a callback."""
+    both, made = [callbacks.Callback(), Batches()], model()
+    made.fit(X, Y, validation_data=(X, Y), verbose=0, callbacks=both)
+    made.predict(X, verbose=0, callbacks=both)
+    made.evaluate(X, Y, verbose=0, callbacks=both)
+
+
+def layer_by_layer(path):
+    for layer, x in ((layers.SNU(3), SPIKES), (layers.Dense(3), X), (layers.Dropout(0.5), X),
+                     (layers.Masking(), X), (layers.GlobalAveragePooling1D(), X)):
+        layer(x)
+        layer.count_params()
+        if weights := layer.get_weights():
+            layer.set_weights(weights)
+    layers.SNU(3, stateful=True).reset_states()
 
 
 STOPPED = ValueError("the user's own")
@@ -230,22 +303,27 @@ CALLS = {
         OSError, lambda path: model().save(path / "no" / "folder")),
     "load of a damaged file": raising(ValueError, lambda path: (
         (path / "bad").write_bytes(b"damaged"), ai.load_model(path / "bad"))),
-    "layers": lambda path: (layers.SNU(3)(SPIKES), layers.Dense(3)(X), layers.Dropout(0.5)(X),
-                            layers.Masking()(X), layers.GlobalAveragePooling1D()(X)),
+    "callbacks": called_back,
+    "layers": layer_by_layer,
+    "objects": objects,
     "ops": of_ops,
     "ops of NaN and overflow": lambda path: ops.snu_forward(
         np.array([[[np.nan, 1e308, -1e308]]]), np.full((3, 2), 1e308), np.ones(2)),
+    "numbers": numbers,
     "activations": lambda path: (ai.activations.sigmoid(X * 1e4), ai.activations.tanh(X)),
     "transform_rate": lambda path: ai.utils.transform_rate(np.ones((20, 7)), 10, 4),
     "transform_rate of bad data": raising(
         ValueError, lambda path: ai.utils.transform_rate(np.ones((2, 7)), -10, 4)),
     "utils": lambda path: (ai.utils.to_categorical([0, 1]),
                            ai.utils.write_wav(path / "sound.wav", np.zeros(9), 8000)),
-    "Spikes": lambda path: (np.asarray(SPIKES[1:3]), SPIKES[0], repr(SPIKES)),
+    "Spikes": lambda path: (ai.Spikes.from_dense(X < 0.3), np.asarray(SPIKES[1:3]), SPIKES[0],
+                            len(SPIKES), repr(SPIKES)),
     "plots": drawn,
+    "data sets": data_sets,
     "data that is missing": raising(
         FileNotFoundError, lambda path: ai.datasets.mnist.load_data(path / "none")),
     "show_versions": lambda path: ai.show_versions(),
+    "number of threads": lambda path: ai.set_num_threads(ai.get_num_threads()),
 }
 
 
@@ -281,13 +359,21 @@ def test_changes_are_seen(name, change, undo):
             undo()
 
 
-def test_the_calls_are_all_there_are():
-    """A method that is new in the package is called here too."""
-    text = pathlib.Path(__file__).read_text(encoding="utf-8")
-    names = [name for name in vars(ai.Sequential) if not name.startswith("_")]
-    names += [name for name in ai.__all__ if callable(getattr(ai, name)) and name != "History"]
-    missing = [name for name in names if not re.search(rf"\b{name}\b", text)]
-    assert set(missing) <= {"output_shape", "layers", "optimizer", "loss", "metrics_names", "dtype"}
+def test_the_calls_are_all_there_are(tmp_path, monkeypatch):
+    """What is new in the package is called here too."""
+    missing = set(public.TO_CALL)
+    monkeypatch.chdir(tmp_path)
+    threads = ai.get_num_threads()
+    try:
+        with public.watched(__file__, children.__file__) as called:
+            for name, call in CALLS.items():
+                if name == "plots" and not importlib.util.find_spec("matplotlib"):
+                    missing = {name for name in missing if ".plots." not in name}
+                else:
+                    call(tmp_path)
+    finally:
+        ai.set_num_threads(threads)
+    assert sorted(missing - called) == []
 
 
 # ---- registers ---------------------------------------------------------------------------

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import wave
-from pathlib import Path
 
 from .tools import ROOT, WORK, program, run
 

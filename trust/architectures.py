@@ -140,7 +140,7 @@ def _extension(command, target, quick):
 
 
 def _zig():
-    """The command of PyPI's ziglang, in an environment of its own."""
+    """The command of the package ziglang, in an environment of its own."""
     folder = WORK / "zig"
     python = folder / "bin" / "python"
     if not python.exists():

@@ -41,7 +41,8 @@ def check(quick=False):
     if not quick:
         runs += [("neuroai_c", {})]
         runs += [(f"tests/test_{noun}.py", {"NEUROAI_C_ISA": isa})
-                 for isa, nouns in OTHER_ISAS.items() if tools.has(isa) for noun in nouns]
+                 for isa, nouns in OTHER_ISAS.items() if isa in tools.instruction_sets()
+                 for noun in nouns]
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         list(pool.map(lambda run: _test(package, settings, *run), runs))
 

@@ -6,13 +6,12 @@ import statistics
 import subprocess
 import sys
 
-from .tools import ROOT, Missing
+from .tools import ROOT, Missing, instruction_sets
 
 sys.path.insert(0, str(ROOT / "tests"))         # whose sweep.py has the configurations
 
 COUNTS = {"smooth units": 700, "step units": 700, "smooth nets": 300, "step nets": 200,
           "noisy nets": 100}
-INSTRUCTIONS = ["baseline", "avx2", "avx512"]   # each has those before it
 WORDS = {
     "SWEEP_EXTENDED": "float64 off extended precision by",
     "SWEEP_NUMERIC": "differences by",
@@ -74,9 +73,7 @@ def _pairs(sweep, counts, every):
 
 def _same_bits(counts):
     """The instruction sets of this machine, on which every configuration has the same bits."""
-    from neuroai_c import _core
-
-    available = INSTRUCTIONS[:INSTRUCTIONS.index(_core.ISA) + 1]
+    available = instruction_sets()
     digests = {name: _digests(name, counts) for name in available}
     for name, lines in digests.items():
         assert len(lines) == sum(counts.values()), f"{len(lines)} digests on {name}"

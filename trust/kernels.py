@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from .tools import ROOT, WORK, program, prove_that_it_looks, run
+from .tools import ROOT, WORK, instruction_sets, program, prove_that_it_looks
 
 SOURCES = ROOT / "trust" / "c"
 # One a file of csrc/kernels, of activation.h too (vec.h is what all of them are made of), and one
@@ -73,7 +73,7 @@ def check(quick=False):
     compilers = [program("gcc")]
     if not quick and (clang := shutil.which("clang") or shutil.which("clang-16")):
         compilers.append(clang)
-    isas = isas_here()
+    isas = instruction_sets()
     builds = [
         build
         for compiler, flags in itertools.product(compilers, (SANITIZED, PLAIN))
@@ -100,15 +100,6 @@ def all_builds(compiler, flags, isas, programs=PROGRAMS):
         for name, precision, isa in itertools.product(programs, PRECISIONS, isas)
         if precision == "f64" or name not in ONLY_F64
     ]
-
-
-def isas_here():
-    """The instruction sets that this machine has, by the library's own word for it."""
-    source, binary = SOURCES / "isas.c", WORK / "kernels" / "isas"
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    run([program("gcc"), *project_flags(), "-Werror", source, ROOT / "csrc/runtime/isa.c",
-         "-o", binary])
-    return subprocess.run([binary], check=True, capture_output=True, text=True).stdout.split()
 
 
 def project_flags():

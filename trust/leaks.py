@@ -8,21 +8,19 @@ them.  A test that does not get there fails, with the lines whose memory grew.
 import array
 import collections
 import concurrent.futures
-import ctypes
 import gc
 import os
 import re
 import subprocess
 import sys
 import tracemalloc
-import urllib.parse
 
 import pytest
 from _pytest.fixtures import FixtureDef
 from _pytest.runner import runtestprotocol
 
 from . import skips
-from .tools import ROOT
+from .tools import ROOT, resident, traced
 
 QUIET = 3               # repetitions that must not grow
 MOST = 30               # repetitions after which memory that still grows is a leak
@@ -91,14 +89,14 @@ def _looped(item, nextitem):
         # Those that outlive a test, tmp_path_factory say, are told of each that used them.
         for fixture in _fixtures:
             del fixture._finalizers[known.setdefault(fixture, len(fixture._finalizers)) :]
-        sizes[times] = _traced()
+        sizes[times] = traced()
         times += 1
         if times > QUIET and max(sizes[times - QUIET : times]) <= sizes[times - QUIET - 1]:
             return reports
     before = tracemalloc.take_snapshot()
     for _ in range(QUIET):
         reports = run()
-    _traced()
+    traced()
     grown = tracemalloc.take_snapshot().compare_to(before, "lineno")
     lines = [str(line) for line in grown if line.size_diff > 0 and "tracemalloc" not in str(line)]
     reports[1].outcome = "failed"
@@ -107,15 +105,6 @@ def _looped(item, nextitem):
         + ", ".join(f"{size:,}" for size in sizes[-6:]) + " bytes; what grew:", *lines[:8],
     ])
     return reports
-
-
-def _traced():
-    """Bytes that are held, when nothing is that need not be."""
-    sys._clear_type_cache()             # it holds names, a new one for every address
-    re.purge()                          # and these patterns and addresses with a path in them
-    urllib.parse.clear_cache()
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0]
 
 
 # ---- memory that Python does not trace -------------------------------------------------------
@@ -144,20 +133,12 @@ def _rounds(number):
         model.predict(spikes[::2], verbose=0)
 
 
-def _resident():
-    """Bytes of this process that are in memory, without what malloc keeps for later."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
 def watch_resident(rounds):
     """Prints by how many bytes the process grows in that many rounds, after as many."""
     _rounds(rounds)
-    before = _resident()
+    before = resident()
     _rounds(rounds)
-    print(_resident() - before)
+    print(resident() - before)
 
 
 # ---- the check --------------------------------------------------------------------------------

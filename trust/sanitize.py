@@ -6,7 +6,7 @@ import os
 import re
 
 from . import sanitizers, skips
-from .tools import build, prove_that_it_looks
+from .tools import build, instruction_sets, prove_that_it_looks
 
 FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined"
 # C++'s library too: its exceptions have to be found by the sanitizer before NumPy brings it.
@@ -47,7 +47,7 @@ def check(quick=False):
     prove_that_it_looks(
         lambda mistake: random_models(sanitizers.planted(lib, FLAGS, *mistake), 10, ["baseline"]),
         PLANTED)
-    best, *others = instruction_sets(lib)
+    *others, best = instruction_sets()
     tests = files(QUICK) if quick else ["tests", "notebooks", "neuroai_c"]
     counts, skipped = {}, collections.Counter()
     for isa in (best, *others):
@@ -82,13 +82,6 @@ def random_models(lib, count, isas):
         said = python(lib, ["-m", "trust.random_models", str(i * share), str(share)], isa)
         calls += int(re.search(r"(\d+) calls", said)[1])
     return f"{share * len(isas):,} random models, {calls:,} calls"
-
-
-def instruction_sets(lib):
-    """Those of this machine, the best first."""
-    known = ["avx512", "avx2", "baseline"]
-    best = python(lib, ["-c", "import neuroai_c; print(neuroai_c._core.ISA)"], "")
-    return known[known.index(best):]
 
 
 def python(lib, arguments, isa):

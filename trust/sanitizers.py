@@ -12,7 +12,7 @@ import numpy
 from .tools import ROOT, WORK, Missing, program, run
 
 
-def python(lib, runtimes, options, arguments, **environment):
+def python(lib, runtimes, options, arguments, **variables):
     """Runs Python with a build's folder first; returns what it prints.
 
     Whatever the sanitizer reports, also of processes that this one starts, goes to files: tests
@@ -31,20 +31,24 @@ def python(lib, runtimes, options, arguments, **environment):
     done = subprocess.run(
         [sys.executable, *arguments], check=False, cwd=ROOT, stdout=subprocess.PIPE, text=True,
         preexec_fn=fixed_addresses,
-        env={
-            **os.environ,
-            "LD_PRELOAD": " ".join(map(runtime, runtimes)),
-            "PYTHONPATH": str(lib),
-            "NEUROAI_C_NUM_THREADS": "2",
-            "OPENBLAS_NUM_THREADS": "1",
-            "ASAN_OPTIONS": options, "UBSAN_OPTIONS": options, "TSAN_OPTIONS": options,
-            **environment,
-        },
+        env={**os.environ, **environment(lib, runtimes, options, **variables)},
     )
     said = [path.read_text(errors="replace") for path in sorted(reports.iterdir())]
     assert not said, f"{len(said)} reports, the first:\n{said[0]}"
     assert done.returncode == 0, f"exit {done.returncode}:\n{done.stdout[-20000:]}"
     return done.stdout.strip()
+
+
+def environment(lib, runtimes, options, **variables):
+    """In which Python runs a build; `fixed_addresses` has to run before it too."""
+    return {
+        "LD_PRELOAD": " ".join(map(runtime, runtimes)),
+        "PYTHONPATH": str(lib),
+        "NEUROAI_C_NUM_THREADS": "2",
+        "OPENBLAS_NUM_THREADS": "1",
+        "ASAN_OPTIONS": options, "UBSAN_OPTIONS": options, "TSAN_OPTIONS": options,
+        **variables,
+    }
 
 
 def fixed_addresses():

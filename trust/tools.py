@@ -1,9 +1,17 @@
 """What the checks share: where things are, other programs, builds with other flags."""
 
+import contextlib
+import ctypes
+import functools
+import gc
 import os
+import re
+import resource
 import shutil
 import subprocess
 import sys
+import tracemalloc
+import urllib.parse
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,9 +30,31 @@ def program(*names):
     raise Missing(f"needs {' or '.join(names)}")
 
 
-def has(isa):
-    """Whether this processor has the instruction set of a variant."""
-    return isa == "baseline" or f" {isa}" in Path("/proc/cpuinfo").read_text()
+@functools.cache
+def instruction_sets():
+    """Those of this machine, from the least on, by the library's own word for it."""
+    binary = WORK / "kernels" / "isas"
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    run([program("gcc"), "-std=c11", "-Werror", ROOT / "trust/c/isas.c",
+         ROOT / "csrc/runtime/isa.c", "-o", binary])
+    return subprocess.run([binary], check=True, capture_output=True, text=True).stdout.split()
+
+
+def traced():
+    """Bytes that tracemalloc knows, when nothing is held that need not be."""
+    sys._clear_type_cache()             # it holds names, a new one for every address
+    re.purge()                          # and these patterns and addresses with a path in them
+    urllib.parse.clear_cache()
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+def resident():
+    """Bytes that the process has in memory, after what is free was given back."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):      # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def run(command, *, env=None, **options):

@@ -8,10 +8,9 @@ from .kernels import (
     checks_of,
     compile_planted,
     compile_program,
-    isas_here,
     succeed,
 )
-from .tools import program, prove_that_it_looks
+from .tools import instruction_sets, program, prove_that_it_looks
 
 # Outputs are left as malloc gives them: valgrind tells a number that a kernel left out.
 FLAGS = ("-O1", "-g", "-DNEUROAI_UNSET")
@@ -30,7 +29,7 @@ KNOWN = ("baseline", "avx2")            # valgrind knows no AVX-512
 
 def check(quick=False):
     valgrind = program("valgrind")
-    isas = [isa for isa in isas_here() if isa in KNOWN]
+    isas = [isa for isa in instruction_sets() if isa in KNOWN]
     if quick:
         builds = all_builds(program("gcc"), (*FLAGS, ONE_COPY), isas[:1])
     else:
