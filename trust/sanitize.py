@@ -12,7 +12,9 @@ FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined"
 # C++'s library too: its exceptions have to be found by the sanitizer before NumPy brings it.
 RUNTIMES = ("asan", "ubsan", "stdc++")
 # What Python itself leaves behind at its end is not looked at; trust/leaks.py looks for leaks.
-OPTIONS = "detect_leaks=0:detect_stack_use_after_return=1:halt_on_error=1:print_stacktrace=1"
+# Sizes without room are NULL for tests of what Python says then.
+OPTIONS = ("detect_leaks=0:detect_stack_use_after_return=1:halt_on_error=1:print_stacktrace=1:"
+           "allocator_may_return_null=1")
 
 # What cannot run there, and why.
 LEFT_OUT = {
