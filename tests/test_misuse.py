@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import types
 
 import neuroai_c as ai
 import numpy as np
@@ -769,10 +770,7 @@ def test_schedules_at_their_ends():
     (lambda: layers.Dense(2), "units", 1.5), (lambda: layers.Dense(2), "use_bias", None),
     (lambda: layers.Dropout(0.5), "rate", 1), (lambda: layers.Masking(), "mask_value", "abc"),
     (lambda: ai.losses.BinaryCrossentropy(), "from_logits", "x"),
-    (lambda: ai.activations.LeakyRel(), "alpha", "x"),
-    (lambda: ai.activations.StepFunction(), "pseudoderivative_of", "step_function"),
     (lambda: ai.initializers.Constant(), "value", np.nan), (lambda: ai.regularizers.L1(), "l1", -1),
-    (lambda: ai.metrics.Accuracy(), "name", 3),
     (lambda: optimizers.SGD(), "nesterov", 2), (lambda: optimizers.Adam(), "beta_1", 1),
     (lambda: optimizers.schedules.CosineDecay(0.1, 5), "decay_steps", 0),
 ], ids=lambda part: part if isinstance(part, str) else "")
@@ -789,6 +787,201 @@ def test_a_rate_that_is_none_in_float32_changes_nothing():
     model.fit(X, Y, verbose=0)
     model.optimizer.learning_rate = 1e39
     refused(model, model.fit, X, Y, verbose=0, words=["fit: learning_rate must be at most"])
+
+
+@pytest.mark.parametrize("shared, name, value", [
+    (ai.activations.leaky_rel, "alpha", 0.7), (ai.activations.tanh, "name", "relu"),
+    (ai.activations.leaky_rel, "name", "tanh"),
+    (ai.activations.step_function, "pseudoderivative_of", ai.activations.sigmoid),
+    (ai.metrics.SpikeCount(layers.SNU(2)), "layer", layers.SNU(2)),
+    (ai.metrics.Accuracy(), "name", "loss"),
+], ids=lambda part: part if isinstance(part, str) else "")
+def test_what_many_have_does_not_change(shared, name, value):
+    before = getattr(shared, name)
+    with pytest.raises(ValueError, match=f"{name} cannot change: make another one"):
+        setattr(shared, name, value)
+    assert getattr(shared, name) is before
+
+
+def test_activations_that_c_does_not_have():
+    class Other(ai.activations.Activation):
+        pass
+
+    with pytest.raises(TypeError, match="SNU: g must be an activation of neuroai_c"):
+        layers.SNU(2, g=Other("tanh"))
+
+
+def test_a_price_that_changes_counts_at_once():
+    model = new_model(layers.SNU(OUTPUTS, bias_initializer="ones", activity_regularizer="l1"))
+    before = model.evaluate(X, Y, verbose=0)
+    model.layers[0].activity_regularizer.l1 = 100.0
+    assert model.evaluate(X, Y, verbose=0) == copy.deepcopy(model).evaluate(X, Y, verbose=0) > before
+
+
+@pytest.mark.parametrize("change", [
+    lambda layer: setattr(layer, "units", 3), lambda layer: setattr(layer, "trainable_decay", True),
+    lambda layer: setattr(layer, "name", 5), lambda layer: setattr(layer, "built", True)])
+def test_attributes_that_do_not_fit_the_others(change):
+    layer = layers.SNU(2, decay=[1.5, 0.5])
+    before = layer.get_config()
+    with pytest.raises((*REFUSALS, AttributeError)):
+        change(layer)
+    assert layer.get_config() == before
+
+
+def test_subclasses_are_guarded_too():
+    class Unit(layers.SNU):
+        def __init__(self, units, extra, **options):
+            self.extra = extra
+            super().__init__(units, **options)
+
+    model = new_model(Unit(OUTPUTS, 1))
+    with pytest.raises(ValueError, match="go_backwards cannot change, as the layer is built"):
+        model.layers[0].go_backwards = True
+    model.layers[0].decay = 0.5
+
+
+def test_layers_are_not_changed_by_another_thread_while_they_train():
+    refusals = []
+
+    def change(model, logs):
+        def setting():
+            try:
+                model.layers[0].decay = 0.1
+            except RuntimeError as error:
+                refusals.append(str(error))
+
+        thread = threading.Thread(target=setting)
+        thread.start()
+        thread.join()
+
+    model = new_model()
+    model.fit(X, Y, verbose=0, callbacks=[hooked("on_epoch_begin", change)])
+    assert refusals == ["SNU: this layer is in use by another thread"]
+    assert model.layers[0].decay == 0.8
+
+
+def test_a_copy_has_its_own_list_of_layers():
+    model = new_model()
+    copied = copy.copy(model)
+    copied.add(layers.Dense(2))
+    assert len(model.layers) == 1
+    unit = layers.SNU(2, stateful=True)
+    unit(X)
+    other = copy.copy(unit)
+    other._state[0][...] = 7
+    assert not (unit._state[0] == 7).any()
+
+
+@pytest.mark.parametrize("hook", ["set_model", "on_test_begin", "on_predict_begin", "on_train_begin"])
+def test_a_model_that_a_hook_changes_is_refused(hook):
+    def change(model, logs):
+        (model or logs).compile("sgd", "mse", ["acc"])
+
+    callback = [hooked(hook, change)]
+    model = new_model()
+    call = {"on_test_begin": model.evaluate, "on_train_begin": model.fit}.get(hook, model.predict)
+    arguments = (X,) if call == model.predict else (X, Y)
+    with pytest.raises(RuntimeError, match="the model was changed while it ran"):
+        call(*arguments, verbose=0, callbacks=callback)
+
+
+def test_a_loss_that_a_hook_sets_is_refused():
+    model = new_model()
+    callback = hooked("on_epoch_begin", lambda model, logs: setattr(model, "loss", "categorical_crossentropy"))
+    with pytest.raises(RuntimeError, match="the model was changed while it ran"):
+        model.fit(X, Y, verbose=0, callbacks=[callback])
+
+
+def test_logs_that_a_hook_empties():
+    model = new_model(metrics=["mse"])
+    wanted = model.evaluate(X, Y, verbose=0)
+    assert model.evaluate(X, Y, verbose=0, callbacks=[
+        hooked("on_test_end", lambda model, logs: logs.clear())]) == wanted
+
+
+@pytest.mark.parametrize("options", [
+    dict(kernel_initializer=ai.initializers.Constant(1e300)), dict(decay=1e300)], ids=str)
+def test_numbers_beyond_float32(options):
+    with pytest.raises(ValueError, match="SNU: .* in float32 must be finite"):
+        new_model(layers.SNU(2, **options)).predict(X)
+    with pytest.raises(ValueError, match="LeakyRel: alpha must be"):
+        ai.activations.LeakyRel(1e300)
+
+
+@pytest.mark.parametrize("change", [
+    lambda model: setattr(model.optimizer, "momentum", 0.5),
+    lambda model: setattr(model.optimizer, "learning_rate", 1e39)])
+def test_an_optimizer_that_cannot_step_changes_nothing(change):
+    model = new_model(layers.SNU(OUTPUTS), layers.Dropout(0.5), optimizer="sgd")
+    model.fit(X, Y, verbose=0)
+    change(model)
+    refused(model, model.fit, X, Y, verbose=0, words=["fit: "])
+    refused(model, model.train_on_batch, X, Y, words=["train_on_batch: "])
+
+
+def test_a_log_that_cannot_be_written_changes_nothing(tmp_path):
+    model = new_model()
+    model.fit(X, Y, verbose=0)
+    refused(model, model.fit, X, Y, verbose=0, kinds=OSError,
+            callbacks=[callbacks.CSVLogger(tmp_path / "none" / "log.csv")])
+
+
+@pytest.mark.parametrize("options", [dict(mask="bad"), dict(initial_state=3),
+                                     dict(mask=np.ones((1, 1), bool))], ids=str)
+def test_a_refused_call_leaves_a_layer_as_it_was(options):
+    layer = layers.SNU(2, stateful=True)
+    with pytest.raises(REFUSALS):
+        layer(X, **options)
+    assert not layer.built and layer._state is None
+
+
+def test_masks_deep_in_lists():
+    row = np.ma.array([1.0, 1.0], mask=[0, 1])
+    with pytest.raises(TypeError, match="transform_rate: .* must not be a masked array"):
+        ai.utils.transform_rate([[row, row]], 4, 4)
+    endless = []
+    endless += [endless]
+    with pytest.raises(REFUSALS):
+        ai.ops.matmul(endless, [[1.0]])
+
+
+@pytest.mark.parametrize("error", [UnicodeDecodeError("utf-8", b"", 0, 1, "odd"), OverflowError("odd")])
+def test_arrays_that_cannot_be_made(error):
+    class Odd:
+        def __array__(self, *_, **__):
+            raise error
+
+    with pytest.raises(ValueError, match="matmul: x cannot be made an array: .*odd"):
+        ai.ops.matmul(Odd(), [[1.0]])
+
+
+def test_small_numbers_with_every_warning_an_error():
+    model = new_model()
+    with np.errstate(all="raise"):
+        model.set_weights([weight + 1e-300 for weight in map(np.float64, model.get_weights())])
+        model.predict(np.full_like(X, 1e-300), verbose=0)
+
+
+@pytest.mark.parametrize("dtype", ["(1 2)f4,f4", "f4,f4", "1," * 900_000, [("a", "f4")], None, 10**5000,
+                                   {"names": ["a"], "formats": ["f4"], "offsets": [10**30]}],
+                         ids=lambda dtype: str(type(dtype)))
+def test_no_dtypes(dtype, tmp_path):
+    with pytest.raises(REFUSALS, match="Sequential: dtype"):
+        ai.Sequential(dtype=dtype)
+    with pytest.raises(REFUSALS, match="to_categorical: dtype"):
+        ai.utils.to_categorical([1], dtype=dtype)
+
+
+def test_output_that_is_nowhere(monkeypatch):
+    model = new_model()
+    monkeypatch.setattr(sys, "stdout", None)
+    model.fit(X, Y)
+    model.fit(X, Y, verbose=2)
+    written = []
+    monkeypatch.setattr(sys, "stdout", types.SimpleNamespace(write=written.append, flush=lambda: None))
+    model.fit(X, Y)
+    assert written
 
 
 def test_a_model_keeps_its_dtype():

@@ -50,6 +50,8 @@ class Activation(Shown):
         (True, 'tanh')
     """
 
+    _fixed = True
+
     def __init__(self, name):
         self.name = checks.one_of("Activation", "name", name, _PLAIN)
 
@@ -85,6 +87,11 @@ class Activation(Shown):
         return (_NUMBERS[self.name], 0, 0.0)
 
 
+def _alpha(where, argument, value):
+    value = checks.positive(where, argument, value)
+    return checks.number(where, argument, value, most=float(np.finfo(np.float32).max))
+
+
 class LeakyRel(Activation):
     """x where x > 0, else alpha x.
 
@@ -102,7 +109,7 @@ class LeakyRel(Activation):
 
     name = "leaky_rel"
 
-    _checks = {"alpha": (checks.positive,)}
+    _checks = {"alpha": (_alpha,)}
 
     def __init__(self, alpha=0.1):
         self.alpha = alpha
@@ -125,7 +132,7 @@ def _with_slope(where, argument, identifier):
 
 
 def _get(identifier, where, argument, by_name):
-    if isinstance(identifier, Activation):
+    if type(identifier) in (Activation, LeakyRel, StepFunction):      # what C has
         return identifier
     if isinstance(identifier, str):
         return by_name[checks.one_of(where, argument, identifier, by_name)]

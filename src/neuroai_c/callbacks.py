@@ -343,7 +343,7 @@ class ModelCheckpoint(_Monitor):
     def _filled(self, fields):
         try:
             return self.filepath.format(**fields)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise ValueError(
                 f"ModelCheckpoint: filepath may have the fields {', '.join(fields)} in braces, "
                 f"got {checks.shown(self.filepath)}: {type(error).__name__}: {error}"
@@ -379,7 +379,9 @@ class CSVLogger(Callback):
 
     def __init__(self, filename, separator=",", append=False):
         self.filename = _path("CSVLogger", "filename", filename)
-        if not isinstance(separator, str) or len(separator) != 1 or separator in '\r\n"':
+        if not isinstance(separator, str) or len(separator) != 1 or (
+            separator in '\r\n"' or "\ud800" <= separator <= "\udfff"
+        ):
             raise ValueError(
                 "CSVLogger: separator must be one character, "
                 f"got {checks.shown(separator)}"

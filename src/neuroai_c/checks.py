@@ -127,13 +127,13 @@ def positive(where, argument, value):
 
 def numeric(where, argument, value):
     """`value` as an array of bool, integers or floats, in whatever layout it has."""
-    parts = value if isinstance(value, (list, tuple)) else [value]
-    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+    if _has_masked([value], set()):
         raise TypeError(f"{where}: {argument} must not be a masked array: its mask would be lost")
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{where}: {argument} cannot be made an array: {error}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{where}: {argument} cannot be made an array: {error}") from error
     if value is None:
         raise TypeError(f"{where}: {argument} must be numbers, got None")
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
@@ -143,13 +143,39 @@ def numeric(where, argument, value):
     return array
 
 
+def _has_masked(parts, seen):
+    """Whether there is a masked array in a list, or in lists in it that were not seen yet."""
+    kinds = {*map(type, parts)}
+    if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):
+        return True
+    if not any(issubclass(kind, (list, tuple)) for kind in kinds):
+        return False
+    new = [part for part in parts if isinstance(part, (list, tuple)) and id(part) not in seen]
+    seen.update(map(id, new))
+    return any(_has_masked(part, seen) for part in new)
+
+
+def dtype(where, argument, value):
+    """`value`, a name, a type or an np.dtype, as the np.dtype that it is of."""
+    if not isinstance(value, (str, type, np.dtype)):
+        raise TypeError(f"{where}: {argument} must be a dtype or its name, got {shown(value)}")
+    try:
+        if isinstance(value, str) and not value.isalnum():      # a list of dtypes, or nonsense
+            raise TypeError("no name of a dtype")
+        return np.dtype(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{where}: {argument} must be a dtype or its name, got {shown(value)}: {error}"
+        ) from None
+
+
 def real(where, argument, value, dtype):
     """`value` as an aligned, C-contiguous array of `dtype`; a copy only where needed."""
     array = numeric(where, argument, value)
     if array.dtype == dtype and array.flags.carray:
         return array
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return np.require(array, dtype=dtype, requirements=["C", "A"])
     except ValueError as error:         # of a shape with more bytes than there are addresses
         raise ValueError(f"{where}: {argument} cannot be made {dtype}: {error}") from error

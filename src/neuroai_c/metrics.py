@@ -24,6 +24,7 @@ class Metric(Shown):
         True
     """
 
+    _fixed = True
     _checks = {"name": (checks.text,)}
 
     def __init__(self, name):

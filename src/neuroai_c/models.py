@@ -1,5 +1,6 @@
 """Sequential: layers in a row, trained in C a run of batches at a time."""
 
+import itertools
 import numbers
 import re
 import sys
@@ -14,6 +15,7 @@ from . import (
     files,
     layers,
     losses,
+    memory,
     metrics,
     ops,
     optimizers,
@@ -72,21 +74,16 @@ class Sequential:
     """
 
     def __init__(self, layers=None, name=None, seed=None, dtype="float32"):
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"Sequential: name must be a string, got {checks.shown(name)}")
         if seed is not None:
             seed = checks.integer("Sequential", "seed", seed, 0)
-        try:
-            self._dtype = np.dtype(dtype)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"Sequential: dtype: {error}") from None
+        self._dtype = checks.dtype("Sequential", "dtype", dtype)
         known = self.dtype.isnative and self.dtype.name in ("float32", "float64")
-        if dtype is None or not known:
+        if not known:
             raise ValueError(
                 "Sequential: dtype must be float32 or float64, "
                 f"got {checks.shown(dtype)}"
             )
-        self.name = name or "sequential"
+        self.name = "sequential" if name is None else name
         self._layers = []
         self.history = None
         self._rng = np.random.default_rng(seed)
@@ -108,6 +105,23 @@ class Sequential:
         built = self._input_shape is not None
         weights = f"{self.count_params():,} weights" if built else "not built"
         return f"<Sequential {self.name}: {_count(len(self._layers), 'layer')}, {weights}>"
+
+    @property
+    def name(self):
+        """The model's name, a string.
+
+        Raises:
+            TypeError: set to anything else.
+
+        Example:
+            >>> Sequential(name="net").name
+            'net'
+        """
+        return self._name
+
+    @name.setter
+    def name(self, value):
+        self._name = checks.text("Sequential", "name", value) or "sequential"
 
     @property
     def dtype(self):
@@ -175,8 +189,8 @@ class Sequential:
             self._make_weights([(layer, shape)])
         if layer.name is None:
             layer.name = self._new_name(layer)
-        self._layers.append(layer)
         self._changed()
+        self._layers.append(layer)
 
     @changing
     def pop(self):
@@ -260,6 +274,8 @@ class Sequential:
                 f"{layer!r} is built for {arrays[0].shape[0]} inputs in {arrays[0].dtype}, "
                 f"but is fed {input_shape[-1]} in {self.dtype}"
             )
+        if getattr(layer, "return_state", False):
+            raise ValueError(f"{layer!r} has return_state, which is for a layer alone")
         return layer._output_shape(input_shape)
 
     def _build_layers(self, inputs):
@@ -355,9 +371,8 @@ class Sequential:
             >>> y = model.predict(np.ones((2, 5, 3)), verbose=0)
             >>> model.reset_states()
         """
-        for layer in self._layers:
-            if isinstance(layer, layers.SNU):
-                layer.reset_states()
+        units = [layer for layer in self._layers if isinstance(layer, layers.SNU)]
+        memory.at_once(object.__setattr__, units, itertools.repeat("_state"), itertools.repeat(None))
 
     # ---- files ----------------------------------------------------------------------
 
@@ -501,6 +516,7 @@ class Sequential:
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._use = Use()               # also where the state is that of a shallow copy
+        self._layers = [*self._layers]
 
     # ---- threads ----------------------------------------------------------------------
 
@@ -590,6 +606,7 @@ class Sequential:
     @changing
     def loss(self, value):
         self._loss = losses.get(value, "Sequential", "loss")
+        self._version = object()
 
     @changing
     def compile(self, optimizer="rmsprop", loss="mse", metrics=None):
@@ -688,6 +705,7 @@ class Sequential:
         epochs = checks.integer("fit", "epochs", epochs, 0, _MOST_COUNT)
         initial_epoch = checks.integer("fit", "initial_epoch", initial_epoch, 0, _MOST_COUNT)
         verbose = _verbose("fit", verbose)
+        version = self._version
         shuffle = checks.boolean("fit", "shuffle", shuffle)
         split = checks.number("fit", "validation_split", validation_split, 0, 1)
         if steps_per_epoch is not None:
@@ -718,17 +736,16 @@ class Sequential:
             count = validation_data[0].count
             self._check_batches("fit: validation_data", count, trained if count else batch_size)
 
-        if isinstance(self.optimizer.learning_rate, numbers.Real):
-            self._check_rates("fit", np.array([self.optimizer.learning_rate]))
+        self._check_optimizer("fit")
         steps = source.steps
         hooks = CallbackList(
             "fit", callbacks, self, {"epochs": epochs, "steps": steps, "verbose": verbose}
         )
+        self._check_version("fit", version)
         self.stop_training = False
+        hooks.call("on_train_begin", {})
         self.history = history = History()
         logs = {}
-        version = self._version
-        hooks.call("on_train_begin", {})
         for epoch in range(initial_epoch, epochs):
             hooks.call("on_epoch_begin", epoch, {})
             self._check_version("fit", version)
@@ -744,12 +761,12 @@ class Sequential:
                 seconds = time.perf_counter() - start
                 logs = measures.values()
                 if validation_data is not None:
-                    values = self._evaluation(validation_data, batch_size, 0, hooks)
+                    values = self._evaluation("fit", validation_data, batch_size, 0, hooks, version)
                     logs.update({f"val_{name}": value for name, value in values.items()})
                 bar.set_postfix_str(progress.text(logs), refresh=False)
+            history._append(epoch, logs, seconds)
             if verbose == 2:
                 print(f"{title} - {progress.text(logs)}")
-            history._append(epoch, logs, seconds)
             # What a callback adds is in the history before the next one, which may save it.
             hooks.call("on_epoch_end", epoch, logs, after=lambda: history._complete(logs))
             if self.stop_training:
@@ -848,6 +865,7 @@ class Sequential:
             [0.5, 1.0]
         """
         self._need_compiled("train_on_batch")
+        self._check_optimizer("train_on_batch")
         samples, y, weights = self._data("train_on_batch", x, y, sample_weight)
         self._check_batches("train_on_batch", samples.count, samples.count)
         measures = batches.Measures(self)
@@ -884,6 +902,19 @@ class Sequential:
                 f"{where}: the model is not compiled, or was changed since: call compile first"
             )
 
+    def _check_optimizer(self, where):
+        """ValueError where a step cannot be made with the optimizer as it is."""
+        if isinstance(self.optimizer.learning_rate, numbers.Real):
+            self._check_rates(where, np.array([self.optimizer.learning_rate]))
+        for slots in itertools.chain(*(self._slots or ())):
+            if slots and any(
+                slot is None for slot, needed in zip(slots, self.optimizer._needs()) if needed
+            ):
+                raise ValueError(
+                    f"{where}: the optimizer needs slots that it did not need when the model was "
+                    "compiled: compile again"
+                )
+
     def _check_rates(self, title, rates):
         """ValueError where a rate, or what it makes of the weights' decay, is no number of C's."""
         most = float(np.finfo(self.dtype).max) / max(1.0, self.optimizer.weight_decay or 0.0)
@@ -916,22 +947,24 @@ class Sequential:
         return_dict = checks.boolean(where, "return_dict", return_dict)
         evaluated = self._data(where, x, y, weights)
         self._check_batches(where, evaluated[0].count, min(batch_size, evaluated[0].count))
+        version = self._version
         hooks = CallbackList(where, callbacks, self, {"verbose": verbose})
-        values = self._evaluation(evaluated, batch_size, verbose, hooks)
+        values = self._evaluation(where, evaluated, batch_size, verbose, hooks, version)
         return values if return_dict else _as_list(values)
 
-    def _evaluation(self, evaluated, batch_size, verbose, hooks):
+    def _evaluation(self, where, evaluated, batch_size, verbose, hooks, version):
         """Loss and metrics by name."""
         samples, y, weights = evaluated
-        measures = batches.Measures(self)
         hooks.call("on_test_begin", {})
+        self._check_version(where, version)
+        measures = batches.Measures(self)
         with progress.bar(verbose, "Test", -(-samples.count // batch_size)) as bar:
             self._run(samples, y, weights, np.arange(samples.count, dtype=np.intp), batch_size,
                       "Test", bar, measures, hooks=hooks if hooks.test_batches else None)
         values = measures.values()
         if verbose == 2:
             print(f"Test - {progress.text(values)}")
-        hooks.call("on_test_end", values)
+        hooks.call("on_test_end", {**values})
         return values
 
     def _predict(self, where, x, batch_size, verbose, callbacks=None):
@@ -939,12 +972,15 @@ class Sequential:
         verbose = _verbose(where, verbose)
         samples = self._input(where, x)
         self._check_batches(where, samples.count, min(batch_size, max(samples.count, 1)))
+        version = self._version
         hooks = CallbackList(where, callbacks, self, {"verbose": verbose})
+        self._check_version(where, version)
         shape = self._shape(samples.steps, samples.inputs)
         ragged = samples.lengths is not None and len(shape) == 2
         shape = (samples.starts[-1], shape[1]) if ragged else (samples.count, *shape)
         output = np.empty(shape, self.dtype)
         hooks.call("on_predict_begin", {})
+        self._check_version(where, version)
         if output.size:
             with progress.bar(verbose, "Predict", -(-samples.count // batch_size)) as bar:
                 self._run(samples, None, None, np.arange(samples.count, dtype=np.intp), batch_size,
@@ -1037,7 +1073,7 @@ class Sequential:
         counted = batches.counted(self)
         specs = tuple(
             layer._core_spec(layer in counted, slots, inputs)
-            for (layer, inputs), slots in zip(self._core_layers(), self._slots)
+            for (layer, inputs), slots in zip(self._core_layers(), self._slots, strict=True)
         )
         network = ops._KERNELS[self.dtype.char].network_new(specs)
         self._network = None            # until what it is told by is there, whatever interrupts

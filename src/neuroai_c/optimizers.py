@@ -109,9 +109,13 @@ class Optimizer(Shown):
             dtype=np.float64,
         )
 
+    def _needs(self):
+        """Which of the two slots a weight has to have."""
+        raise NotImplementedError
+
     def _slots(self, weight):
         """Fresh slots of a weight, two arrays or None."""
-        raise NotImplementedError
+        return tuple(_zeros(weight) if needed else None for needed in self._needs())
 
 
 def _zeros(weight):
@@ -155,8 +159,8 @@ class SGD(Optimizer):
     def _hyperparameters(self):
         return (self.momentum, self.nesterov, 0.0, 0.0, 0.0)
 
-    def _slots(self, weight):
-        return (_zeros(weight) if self.momentum else None, None)
+    def _needs(self):
+        return bool(self.momentum), False
 
 
 class RMSprop(Optimizer):
@@ -206,8 +210,8 @@ class RMSprop(Optimizer):
     def _hyperparameters(self):
         return (self.momentum, False, self.rho, 0.0, self.epsilon)
 
-    def _slots(self, weight):
-        return (_zeros(weight), _zeros(weight) if self.momentum else None)
+    def _needs(self):
+        return True, bool(self.momentum)
 
 
 class Adam(Optimizer):
@@ -255,8 +259,8 @@ class Adam(Optimizer):
     def _hyperparameters(self):
         return (0.0, False, self.beta_1, self.beta_2, self.epsilon)
 
-    def _slots(self, weight):
-        return (_zeros(weight), _zeros(weight))
+    def _needs(self):
+        return True, True
 
 
 _BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam}

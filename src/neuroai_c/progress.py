@@ -42,8 +42,9 @@ if hasattr(os, "register_at_fork"):
 
 def bar(verbose, title, batches):
     """A progress bar, where verbose is 1; batches may be None: not known before."""
-    if verbose != 1:
+    if verbose != 1 or sys.stdout is None:
         return _Silent()
+    is_terminal = getattr(sys.stdout, "isatty", lambda: False)()
     return _Bar(
         total=batches,
         desc=title,
@@ -51,7 +52,7 @@ def bar(verbose, title, batches):
         file=sys.stdout,
         dynamic_ncols=True,
         # A log is no place for a moving bar: there, a line every few seconds.
-        mininterval=0.1 if sys.stdout.isatty() else 5,
+        mininterval=0.1 if is_terminal else 5,
         miniters=1,
     )
 

@@ -26,7 +26,12 @@ class Shown:
     # the same, and what it takes besides (where, argument, value).
     _checks = {}
 
+    # Whether attributes stay as they are made: many may have the object.
+    _fixed = False
+
     def __setattr__(self, name, value):
+        if self._fixed and hasattr(self, name):
+            raise ValueError(f"{self!r}: {name} cannot change: make another one")
         if name in self._checks:
             check, *more = self._checks[name]
             value = check(type(self).__name__, name, value, *more)

@@ -86,7 +86,7 @@ class Look:
 
 
 def _in_use(where, owner):
-    where = type(owner).__name__ if where == "__call__" else where
+    where = type(owner).__name__ if where.startswith("_") else where
     return RuntimeError(f"{where}: this {owner._noun} is in use by another thread")
 
 

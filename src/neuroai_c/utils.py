@@ -70,10 +70,7 @@ def to_categorical(y, num_classes=None, dtype="float32"):
         if not whole.all():
             raise TypeError("to_categorical: y must hold integers, got other numbers")
         y = y.astype(np.int64)
-    try:
-        dtype = np.dtype(dtype)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"to_categorical: dtype: {error}") from None
+    dtype = checks.dtype("to_categorical", "dtype", dtype)
     if dtype.kind not in "buif":
         raise TypeError(f"to_categorical: dtype must be one of numbers, got {dtype}")
     if num_classes is None:

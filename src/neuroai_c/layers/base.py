@@ -1,6 +1,5 @@
 """What layers have in common."""
 
-import functools
 import inspect
 
 import numpy as np
@@ -13,11 +12,6 @@ from ..use import Look, Use, changing, reading
 
 # Of inputs and of units: more of them have no room in any memory.
 MOST_UNITS = 2**31 - 1
-
-
-@functools.cache
-def _arguments(kind):
-    return frozenset(inspect.signature(kind).parameters)
 
 
 class Layer(Shown):
@@ -39,25 +33,45 @@ class Layer(Shown):
     __hash__ = object.__hash__
 
     def __init__(self, name=None):
-        if name is not None and not isinstance(name, str):
-            raise TypeError(
-                f"{type(self).__name__}: name must be a string, "
-                f"got {checks.shown(name)}"
-            )
-        self.name = name
-        self.built = False
         self._use = Use()
+        self._built = False
+        self.name = name
 
-    # The arguments that can be set anew: weights and shapes do not follow from them.
+    # The arguments, of which those can be set anew that weights and shapes do not follow from.
+    _named = frozenset({"name"})
     _free = ()
 
+    def __init_subclass__(cls):
+        super().__init_subclass__()
+        cls._named = cls._named | frozenset(inspect.signature(cls).parameters)
+
     def __setattr__(self, name, value):
-        if name in _arguments(type(self)) and name not in self._free:
-            if getattr(self, "built", False) and name != "name":
-                raise ValueError(f"{self!r}: {name} cannot change, as the layer is built")
-            if name == "name" and getattr(self, "name", None) is not None:
+        if name in self._named and hasattr(self, "_use"):
+            self._set(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    @changing
+    def _set(self, name, value):
+        """Sets what was an argument, which no other thread may use meanwhile."""
+        if name == "name":
+            if getattr(self, "name", None) is not None:
                 raise ValueError(f"{self!r}: name cannot change, as the layer has one")
+            value = value if value is None else checks.text(type(self).__name__, name, value)
+        elif name not in self._free and self._built:
+            raise ValueError(f"{self!r}: {name} cannot change, as the layer is built")
         super().__setattr__(name, value)
+
+    @property
+    def built(self):
+        """Whether the weights are there.
+
+        Example:
+            >>> from neuroai_c.layers import SNU
+            >>> SNU(2).built
+            False
+        """
+        return self._built
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name or ''}".rstrip() + ">"
@@ -130,6 +144,8 @@ class Layer(Shown):
         for name in self._trained:
             if (array := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _aligned(array))
+        if (state := getattr(self, "_state", None)) is not None:
+            object.__setattr__(self, "_state", tuple(array.copy() for array in state))
 
     # The names of the arrays that C trains, in the order of `weights`.
     _trained = ()
@@ -161,7 +177,7 @@ class Layer(Shown):
 
     def _unbuild(self):
         """Has no weights again."""
-        self.built = False
+        self._built = False
         for name in self._trained:
             setattr(self, name, None)
 
@@ -175,7 +191,7 @@ class Layer(Shown):
 
     def _build(self, input_shape, rng, dtype):
         """Makes the weights."""
-        self.built = True
+        self._built = True
 
     def _core_spec(self, counted, slots, inputs):
         """The layer as csrc/python/py_network.c takes it; slots are pairs, one for each of _raw."""
@@ -209,9 +225,9 @@ def _set_arrays(where, layers, weights, names=None):
 
 def _drawn(where, name, initializer, shape, rng, dtype):
     """A weight's first numbers, in an array that C can work on."""
-    weight = checks.numeric(where, f"{name}_initializer's numbers", initializer(shape, rng))
-    checks.finite(where, f"{name}_initializer's numbers", weight)
-    weight = np.array(weight, dtype=dtype, order="C")
+    argument = f"{name}_initializer's numbers"
+    weight = checks.real(where, argument, initializer(shape, rng), dtype).copy()
+    checks.finite(where, f"{argument} in {dtype}", weight)
     if weight.shape != shape:
         raise ValueError(
             f"{where}: {name} must have shape {shape}, "
@@ -242,6 +258,17 @@ def _need_sequence(layer, input_shape):
         )
 
 
+def _steps_and_inputs(where, argument, shape):
+    if not isinstance(shape, (tuple, list)) or len(shape) != 2:
+        raise ValueError(
+            f"{where}: {argument} must be [steps or None, inputs], got {checks.shown(shape)}"
+        )
+    steps, inputs = shape
+    if steps is not None:
+        steps = checks.integer(where, f"{argument}[0]", steps, 1)
+    return steps, checks.integer(where, f"{argument}[1]", inputs, 1, MOST_UNITS)
+
+
 class InputLayer(Layer):
     """The shape of what a model is fed; it does not count in `model.layers`.
 
@@ -257,15 +284,8 @@ class InputLayer(Layer):
         (None, 784)
     """
 
+    _checks = {"input_shape": (_steps_and_inputs,)}
+
     def __init__(self, input_shape, name=None):
         super().__init__(name)
-        if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 2:
-            raise ValueError(
-                "InputLayer: input_shape must be [steps or None, inputs], "
-                f"got {checks.shown(input_shape)}"
-            )
-        steps, inputs = input_shape
-        if steps is not None:
-            steps = checks.integer("InputLayer", "input_shape[0]", steps, 1)
-        inputs = checks.integer("InputLayer", "input_shape[1]", inputs, 1, MOST_UNITS)
-        self.input_shape = (steps, inputs)
+        self.input_shape = input_shape

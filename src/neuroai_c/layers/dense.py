@@ -105,7 +105,7 @@ class Dense(Layer):
         if self.use_bias:
             bias = _drawn("Dense", "bias", self.bias_initializer, (self.units,), rng, dtype)
         self._kernel_rows, self._bias = _as_rows(kernel), bias
-        self.built = True
+        self._built = True
 
     def _core_spec(self, counted, slots, inputs):
         return ("dense", *self._raw(), self.activation._spec(), self.units, slots)

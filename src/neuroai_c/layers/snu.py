@@ -108,15 +108,22 @@ class SNU(Layer):
         self._kernel_rows = self._recurrent_kernel = self._bias = self._decay = None
         self._state = None
 
-    def __setattr__(self, name, value):
+    def _set(self, name, value):
         if name == "decay":
+            if self.trainable_decay and self._built:
+                raise ValueError(f"{self!r}: decay cannot change, as it is trained: set_weights")
             value = self._checked_decay(value)
-        super().__setattr__(name, value)
+        before = getattr(self, name, None)
+        super()._set(name, value)
+        if name in ("units", "trainable_decay") and hasattr(self, "decay"):
+            try:
+                self._checked_decay(self.decay)
+            except ValueError:
+                super()._set(name, before)
+                raise
 
     def _checked_decay(self, value):
         """A number, or a tuple of one per unit."""
-        if self.trainable_decay and getattr(self, "built", False):
-            raise ValueError(f"{self!r}: decay cannot change, as it is trained: set_weights")
         alone = isinstance(value, numbers.Real)
         if alone:
             values = (checks.number("SNU", "decay", value),)
@@ -130,7 +137,9 @@ class SNU(Layer):
                 )
             values = tuple(array.tolist())
         if self.trainable_decay and not all(0 <= d <= 1 for d in values):
-            raise ValueError(f"SNU: decay must be from 0 to 1 to be trained, got {value}")
+            raise ValueError(
+                f"SNU: decay must be from 0 to 1 to be trained, got {checks.shown(value)}"
+            )
         return values[0] if alone else values
 
     @calling
@@ -163,15 +172,26 @@ class SNU(Layer):
             )
         if x.shape[1] == 0 and not self.return_sequences:
             raise ValueError("SNU: x must have at least one step, got none")
-        if not self.built:
+        fresh = not self.built
+        if fresh:
             self._build(x.shape[1:], np.random.default_rng(), np.dtype(np.float32))
+        try:
+            return self._called(x, mask, initial_state)
+        except BaseException:
+            if fresh:
+                self._unbuild()
+            raise
+
+    def _called(self, x, mask, initial_state):
         if x.shape[2] != len(self._kernel):
             raise ValueError(
                 f"SNU: x must have {len(self._kernel)} inputs as the layer has, got {x.shape[2]}"
             )
         if self.stateful and initial_state is None:
             self._check_state("SNU", len(x))
-            initial_state = self._state_for(len(x))
+            initial_state = self._state or tuple(
+                np.zeros((len(x), self.units), self._kernel.dtype) for _ in range(2)
+            )
         y, V = ops.snu_forward(
             x, self._kernel, self._bias, self._recurrent_kernel, decay=self._decay_now(),
             activation=self.activation, g=self.g, lateral_inhibition=self.lateral_inhibition,
@@ -221,6 +241,11 @@ class SNU(Layer):
     def _kernel(self):
         return None if self._kernel_rows is None else self._shown(self._kernel_rows)
 
+    def _settings(self):
+        # A regularizer is an object that may itself be changed.
+        penalty = self.activity_regularizer
+        return (*super()._settings(), None if penalty is None else penalty.l1)
+
     def _output_shape(self, input_shape):
         _need_sequence(self, input_shape)
         return (input_shape[0], self.units) if self.return_sequences else (self.units,)
@@ -247,12 +272,14 @@ class SNU(Layer):
         decay = np.full(units, self.decay, dtype) if self.trainable_decay else None
         self._kernel_rows = _as_rows(kernel)
         self._recurrent_kernel, self._bias, self._decay = recurrent_kernel, bias, decay
-        self.built = True
+        self._built = True
 
     def _core_spec(self, counted, slots, inputs):
         kernel, recurrent_kernel, bias, decay = self._raw()
         if decay is None:
-            decay = np.full(self.units, self.decay, kernel.dtype)
+            with np.errstate(all="ignore"):
+                decay = np.full(self.units, self.decay, kernel.dtype)
+            checks.finite("SNU", f"decay in {kernel.dtype}", decay)
         return (
             "snu",
             counted,
