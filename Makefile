@@ -3,7 +3,10 @@
 PYTHON ?= .venv/bin/python
 CHECKS := $(shell $(PYTHON) -c "import trust.__main__ as trust; print(*trust.CHECKS)")
 
-.PHONY: trust $(CHECKS)
+.PHONY: help trust $(CHECKS)
+
+help:
+	$(PYTHON) -m trust --help
 
 trust:
 	$(PYTHON) -m trust --record

@@ -203,7 +203,7 @@ def test_long_integers(name, value):
 
 
 @pytest.mark.parametrize("x", [np.inf, -1e300, np.float32(-3e38)])
-@pytest.mark.parametrize("alpha", [3.0, 1e300])
+@pytest.mark.parametrize("alpha", [3.0, 3e38])
 def test_activations_compute_without_warnings(x, alpha):
     for activation in (ai.activations.LeakyRel(alpha), *map(ai.activations.get, calls.ACTIVATIONS)):
         activation(x)

@@ -432,6 +432,24 @@ def test_fit_is_a_loop_of_train_on_batch(optimizer, tail, dtype):
     assert_same_weights(model, loop)
 
 
+def test_a_step_with_gradients_near_the_largest_number():
+    """It is made another way; rows of weights that are not fed miss it as any other."""
+    rng = np.random.default_rng(1)
+    x = rng.random((8, 5, 40)) < 0.05
+    y = rng.random((8, 1))
+    y[3] = 1.6e38
+    once, loop = (ai.Sequential([ai.layers.InputLayer([None, 40]), ai.layers.SNU(
+        1, activation="sigmoid", bias_initializer="zeros")], seed=0) for _ in range(2))
+    for model in (once, loop):
+        model.compile(ai.optimizers.RMSprop(0.01))
+    once.fit(ai.Spikes.from_dense(x), y, batch_size=1, shuffle=False, verbose=0)
+    for i in range(len(x)):
+        loop.train_on_batch(ai.Spikes.from_dense(x[i : i + 1]), y[i : i + 1])
+    assert_same_weights(once, loop)
+    for slot, wanted in zip(once._slots[0][0], loop._slots[0][0], strict=True):
+        assert slot is wanted is None or np.array_equal(slot, wanted)
+
+
 @pytest.mark.parametrize("gate", GATES)
 def test_fit_goes_on_where_it_stopped(gate):
     """The optimizer keeps its slots and the count of its steps."""
@@ -533,6 +551,16 @@ def test_spikes_of_any_layer():
     assert result["spikes"] == hidden.sum(dtype=np.int64) / SAMPLES
     assert result["out"] == model.layers[1](hidden).sum(dtype=np.int64) / SAMPLES
     assert result["mse"] == result["loss"]
+
+
+def test_squares_beside_another_loss():
+    x, y = binary(), labels()
+    model = ai.Sequential([ai.layers.InputLayer([None, INPUTS]),
+                           ai.layers.SNU(y.shape[1], activation="sigmoid")], seed=0)
+    model.compile(loss="binary_crossentropy", metrics=["mse"])
+    loss, squares = model.evaluate(x, y, verbose=0)
+    assert_close(squares, np.mean((np.float64(model.predict(x, verbose=0)) - y) ** 2), GOLDEN_VALUE)
+    assert loss != squares
 
 
 # ---- ties, means, shuffling ------------------------------------------------

@@ -31,13 +31,18 @@ def main():
     # A shell lets what it starts in the background, and all that starts, be deaf to Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     failed = []
+    unknown = [name for name in options.checks if name not in CHECKS]
+    if unknown:
+        sys.exit(f"no check {', '.join(unknown)}: choose from {', '.join(CHECKS)}")
     for name in options.checks or CHECKS:
-        module = importlib.import_module(f"trust.{name}")
-        print(f"== {name}: {module.__doc__.splitlines()[0]}", flush=True)
         begun = time.monotonic()
         try:
+            module = importlib.import_module(f"trust.{name}")
+            print(f"== {name}: {module.__doc__.splitlines()[0]}", flush=True)
             outcome = module.check(quick=options.quick)
         except Exception as error:              # those behind it run all the same
+            if isinstance(error, ModuleNotFoundError):
+                error = Missing(f"needs {error.name}: pip install -e '.[trust]'")
             failed.append(name)
             not_run = isinstance(error, Missing)
             outcome = f"{'not run' if not_run else f'FAILED: {type(error).__name__}'}: {error}"
@@ -80,7 +85,7 @@ def _parser():
         prog="python -m trust",
         description="Runs the long checks behind docs/trust.md, all or those named.",
     )
-    parser.add_argument("checks", nargs="*", metavar="CHECK", choices=[[], *CHECKS],
+    parser.add_argument("checks", nargs="*", metavar="CHECK",
                         help=f"of {', '.join(CHECKS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="a part of each, in seconds to minutes")
     parser.add_argument("--record", action="store_true",

@@ -451,8 +451,9 @@ def _damaged(folder, quick):
     assert len(measured) >= 80
     assert quick or slowest[1] < SECONDS, f"{slowest[0]}: {slowest[1]:.2f} s"
     assert hungriest[2] < MEGABYTES, f"{hungriest[0]}: {hungriest[2]:.0f} MB"
+    held = ", to which a quick run does not hold it" if quick else ""
     return (f"{len(measured)} damaged files, each a ValueError; slowest {slowest[1]:.2f} s "
-            f"({slowest[0]}), hungriest {hungriest[2]:.0f} MB ({hungriest[0]})")
+            f"({slowest[0]}{held}), hungriest {hungriest[2]:.0f} MB ({hungriest[0]})")
 
 
 def _measured(read):
