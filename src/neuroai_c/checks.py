@@ -201,7 +201,8 @@ def precision(where, argument, value):
     raise TypeError(f"{where}: {argument} must be float32 or float64, got {dtype}")
 
 
-def finite(where, argument, array):
-    """ValueError if a number of `array` is NaN or infinite."""
+def finite(where, argument, array, converted=False):
+    """ValueError if a number of `array`, `converted` to its dtype maybe, is NaN or infinite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
+        argument = f"{argument} in {array.dtype}" if converted else argument
         raise ValueError(f"{where}: {argument} must be finite, got NaN or infinity")

@@ -60,7 +60,7 @@ class Samples:
             x = _pack(x, self.lengths)
         x = ops._input(where, x, model.dtype)
         if isinstance(x, np.ndarray):
-            checks.finite(where, f"x in {model.dtype}", x)
+            checks.finite(where, "x", x, converted=True)
             return x if self.starts is None else x[0]
         return x
 
@@ -152,7 +152,7 @@ def targets(where, y, samples, model):
     if sparse and not ((y >= 0) & (y < shape[-1]) & (y == np.floor(y))).all():
         raise ValueError(f"{where}: y must be integers from 0 to {shape[-1] - 1}, the classes")
     y = checks.real(where, "y", y, model.dtype)
-    checks.finite(where, f"y in {model.dtype}", y)
+    checks.finite(where, "y", y, converted=True)
     return y.reshape(-1, 1 if sparse else shape[-1])
 
 

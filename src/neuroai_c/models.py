@@ -313,7 +313,7 @@ class Sequential:
         """What was compiled no longer fits the layers."""
         self._version = object()
         self._compiled = False
-        self._network = self._slots = None
+        self._network = self._slots = self._slots_made = None
 
     # ---- weights --------------------------------------------------------------------
 
@@ -736,7 +736,9 @@ class Sequential:
             count = validation_data[0].count
             self._check_batches("fit: validation_data", count, trained if count else batch_size)
 
-        self._check_optimizer("fit")
+        self._check_slots("fit")
+        if isinstance(self.optimizer.learning_rate, numbers.Real):
+            self._check_rates("fit", self.optimizer.learning_rate)
         steps = source.steps
         hooks = CallbackList(
             "fit", callbacks, self, {"epochs": epochs, "steps": steps, "verbose": verbose}
@@ -865,7 +867,7 @@ class Sequential:
             [0.5, 1.0]
         """
         self._need_compiled("train_on_batch")
-        self._check_optimizer("train_on_batch")
+        self._check_slots("train_on_batch")
         samples, y, weights = self._data("train_on_batch", x, y, sample_weight)
         self._check_batches("train_on_batch", samples.count, samples.count)
         measures = batches.Measures(self)
@@ -902,26 +904,22 @@ class Sequential:
                 f"{where}: the model is not compiled, or was changed since: call compile first"
             )
 
-    def _check_optimizer(self, where):
-        """ValueError where a step cannot be made with the optimizer as it is."""
-        if isinstance(self.optimizer.learning_rate, numbers.Real):
-            self._check_rates(where, np.array([self.optimizer.learning_rate]))
-        for slots in itertools.chain(*(self._slots or ())):
-            if slots and any(
-                slot is None for slot, needed in zip(slots, self.optimizer._needs()) if needed
-            ):
+    def _check_slots(self, where):
+        needs, made = self._optimizer._needs(), self._slots_made
+        if self._slots is not None and made is not None and needs != made:
+            if any(needed and not there for needed, there in zip(needs, made)):
                 raise ValueError(
                     f"{where}: the optimizer needs slots that it did not need when the model was "
                     "compiled: compile again"
                 )
 
     def _check_rates(self, title, rates):
-        """ValueError where a rate, or what it makes of the weights' decay, is no number of C's."""
+        """ValueError where a rate, a number or an array, or what it makes of the weights' decay, is no number of C's."""
         most = float(np.finfo(self.dtype).max) / max(1.0, self.optimizer.weight_decay or 0.0)
-        if not (rates <= most).all():
+        if not np.all(rates <= most):
             raise ValueError(
                 f"{title}: learning_rate must be at most {most:.2g} in {self.dtype}, "
-                f"got {rates.max()}"
+                f"got {np.max(rates)}"
             )
 
     def _check_version(self, where, version):
@@ -1049,6 +1047,7 @@ class Sequential:
                   for array in layer._raw())
             for layer, _ in self._core_layers()
         ]
+        self._slots_made = optimizer and optimizer._needs()
         self._steps, self._slots = np.zeros(1), slots
 
     @property
@@ -1090,13 +1089,13 @@ class Sequential:
             self._build_layers(samples.inputs)
         self._prepare(min(batch_size, len(order)))
         run = ops._KERNELS[self.dtype.char].network_run
-        noisy = training and any(isinstance(layer, layers.Dropout) for layer in self._layers)
-        key = int(self._rng.integers(2**64, dtype=np.uint64)) if noisy else 0
-        kind = "train" if training else "predict" if y is None else "test"
         rates = None
         if training and not hooks:
             rates = self.optimizer._rates(self._steps_made, -(-len(order) // batch_size))
             self._check_rates(title, rates)
+        noisy = training and any(isinstance(layer, layers.Dropout) for layer in self._layers)
+        key = int(self._rng.integers(2**64, dtype=np.uint64)) if noisy else 0
+        kind = "train" if training else "predict" if y is None else "test"
         done = batches_done = 0
         version = self._version
         while done < len(order):

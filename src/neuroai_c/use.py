@@ -4,7 +4,6 @@ Nobody waits.  Who would change what another thread has is refused.  Who reads i
 another thread changes it or has done so meanwhile: what was read may be half old and half new.
 """
 
-import contextlib
 import functools
 import threading
 import weakref
@@ -42,8 +41,10 @@ class Use:
         # Here and not when a call ends: Ctrl-C would be lost in what Python calls by itself.
         for known in [*self._calls]:
             if known() is None:
-                with contextlib.suppress(ValueError):   # another thread was faster
+                try:
                     self._calls.remove(known)
+                except ValueError:      # another thread was faster
+                    pass
         known = _Known(calls[0])
         known.thread, known.changes = threading.get_ident(), changes
         self._calls.append(known)

@@ -215,7 +215,7 @@ def _set_arrays(where, layers, weights, names=None):
             raise ValueError(
                 f"{where}: {name} must have shape {array.shape}, got {converted[-1].shape}"
             )
-        checks.finite(where, f"{name} in {array.dtype}", converted[-1])
+        checks.finite(where, name, converted[-1], converted=True)
         if any(array is decay for decay in fractions) and not (
             (converted[-1] >= 0) & (converted[-1] <= 1)
         ).all():
@@ -227,7 +227,7 @@ def _drawn(where, name, initializer, shape, rng, dtype):
     """A weight's first numbers, in an array that C can work on."""
     argument = f"{name}_initializer's numbers"
     weight = checks.real(where, argument, initializer(shape, rng), dtype).copy()
-    checks.finite(where, f"{argument} in {dtype}", weight)
+    checks.finite(where, argument, weight, converted=True)
     if weight.shape != shape:
         raise ValueError(
             f"{where}: {name} must have shape {shape}, "

@@ -279,7 +279,7 @@ class SNU(Layer):
         if decay is None:
             with np.errstate(all="ignore"):
                 decay = np.full(self.units, self.decay, kernel.dtype)
-            checks.finite("SNU", f"decay in {kernel.dtype}", decay)
+            checks.finite("SNU", "decay", decay, converted=True)
         return (
             "snu",
             counted,
