@@ -873,24 +873,122 @@ def test_a_copy_has_its_own_list_of_layers():
     assert not (unit._state[0] == 7).any()
 
 
-@pytest.mark.parametrize("hook", ["set_model", "on_test_begin", "on_predict_begin", "on_train_begin"])
+@pytest.mark.parametrize("hook", ["set_model", "on_test_begin", "on_predict_begin", "on_train_begin",
+                                  "on_test_batch_end", "on_train_batch_end", "on_predict_batch_end"])
 def test_a_model_that_a_hook_changes_is_refused(hook):
     def change(model, logs):
         (model or logs).compile("sgd", "mse", ["acc"])
 
     callback = [hooked(hook, change)]
     model = new_model()
-    call = {"on_test_begin": model.evaluate, "on_train_begin": model.fit}.get(hook, model.predict)
+    call = model.evaluate if "test" in hook else model.fit if "train" in hook else model.predict
     arguments = (X,) if call == model.predict else (X, Y)
     with pytest.raises(RuntimeError, match="the model was changed while it ran"):
         call(*arguments, verbose=0, callbacks=callback)
 
 
-def test_a_loss_that_a_hook_sets_is_refused():
+def test_a_loss_of_other_targets_that_a_hook_sets_is_refused():
     model = new_model()
-    callback = hooked("on_epoch_begin", lambda model, logs: setattr(model, "loss", "categorical_crossentropy"))
-    with pytest.raises(RuntimeError, match="the model was changed while it ran"):
-        model.fit(X, Y, verbose=0, callbacks=[callback])
+    model.fit(X, Y, verbose=0, callbacks=[hooked(
+        "on_epoch_begin", lambda model, logs: setattr(model, "loss", "categorical_crossentropy"))])
+    before = model.history
+    for hook in ("on_train_begin", "on_epoch_begin"):
+        with pytest.raises(RuntimeError, match="fit: the model was changed while it ran"):
+            model.fit(X, Y, verbose=0, callbacks=[hooked(
+                hook, lambda model, logs: setattr(model, "loss", "sparse_categorical_crossentropy"))])
+        model.loss = "mse"
+        assert hook == "on_epoch_begin" or model.history is before
+
+
+def test_a_loss_that_a_metric_does_not_go_with():
+    """Squares read a target an output, of which classes have one for all."""
+    model = new_model(metrics=["mse"])
+    refused(model, setattr, model, "loss", "sparse_categorical_crossentropy",
+            words=["Sequential: 'mse' of metrics needs targets that are not classes"])
+    model._loss = ai.losses.SparseCategoricalCrossentropy()
+    with pytest.raises(ValueError, match="network_run: squares need targets that are no classes"):
+        model.evaluate(X, np.zeros(SAMPLES), verbose=0)
+
+
+@pytest.mark.parametrize("first, then", [(0.9, 0.0), (0.0, 0.9)])
+def test_a_momentum_that_changes_is_saved_or_refused(first, then, tmp_path):
+    model = new_model(optimizer=optimizers.SGD(0.1, momentum=first))
+    model.fit(X, Y, verbose=0)
+    model.optimizer.momentum = then
+    if then:
+        refused(model, model.save, tmp_path / "model", words=["save: ", "compile again"])
+    else:
+        loaded = saved_and_loaded(model, tmp_path)
+        for each in (model, loaded):
+            each.fit(X, Y, verbose=0)
+        assert state(model)[0] == state(loaded)[0]
+
+
+@pytest.mark.parametrize("change", [
+    lambda layer: layer._bias.fill(np.inf), lambda layer: layer._state[1].fill(np.nan)])
+def test_what_load_would_refuse_is_not_saved(change, tmp_path):
+    model = new_model(layers.SNU(OUTPUTS, stateful=True), optimizer="sgd")
+    model.predict(X, verbose=0)
+    model.save(tmp_path / "model")
+    before = (tmp_path / "model").read_bytes()
+    change(model.layers[0])
+    refused(model, model.save, tmp_path / "model", words=["save: ", "must"])
+    assert (tmp_path / "model").read_bytes() == before
+
+
+def test_lists_in_lists_without_end():
+    deep = 1.0
+    for _ in range(3000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="matmul: x cannot be made an array"):
+        ai.ops.matmul(deep, [[1.0]])
+
+
+@pytest.mark.parametrize("what", ["decay", "schedule"])
+def test_what_float32_does_not_have_changes_nothing(what):
+    model = new_model(layers.SNU(OUTPUTS, stateful=True))
+    model.layers[0].reset_states()
+    if what == "decay":
+        model.layers[0].decay = 1e300
+    else:
+        model.optimizer.learning_rate = optimizers.schedules.CosineDecay(1e300, 5)
+    refused(model, model.fit, X, Y, verbose=0, words=["fit: ", "float32"])
+    with pytest.raises(ValueError, match="SNU: decay .* in float32 must be finite"):
+        layers.SNU(2, decay=1e300)(X)
+
+
+def test_a_layer_in_use_is_not_added():
+    refusals = []
+
+    class Slow(ai.initializers.Ones):
+        def __call__(self, shape, rng):
+            thread = threading.Thread(target=adding)
+            thread.start()
+            thread.join()
+            return super().__call__(shape, rng)
+
+    def adding():
+        with pytest.raises(RuntimeError, match="in use by another thread") as caught:
+            new_model(layers.SNU(INPUTS, return_sequences=True)).add(layer)
+        refusals.append(caught.value)
+
+    layer = layers.SNU(2, kernel_initializer=Slow())
+    layer(X)
+    assert len(refusals) == 1
+
+
+def test_states_of_subclasses_are_reset_by_them():
+    seen = []
+
+    class Unit(layers.SNU):
+        def reset_states(self):
+            seen.append(self)
+            super().reset_states()
+
+    model = new_model(Unit(OUTPUTS, stateful=True))
+    model.predict(X, verbose=0)
+    model.reset_states()
+    assert seen == model.layers and model.layers[0]._state is None
 
 
 def test_logs_that_a_hook_empties():
@@ -903,7 +1001,7 @@ def test_logs_that_a_hook_empties():
 @pytest.mark.parametrize("options", [
     dict(kernel_initializer=ai.initializers.Constant(1e300)), dict(decay=1e300)], ids=str)
 def test_numbers_beyond_float32(options):
-    with pytest.raises(ValueError, match="SNU: .* in float32 must be finite"):
+    with pytest.raises(ValueError, match="(SNU|predict): .* in float32 must be finite"):
         new_model(layers.SNU(2, **options)).predict(X)
     with pytest.raises(ValueError, match="LeakyRel: alpha must be"):
         ai.activations.LeakyRel(1e300)

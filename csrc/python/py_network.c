@@ -469,6 +469,10 @@ static PyObject *py_network_run(PyObject *Py_UNUSED(module), PyObject *args)
         PyErr_Format(PyExc_ValueError, "no loss has the number %d", kind);
         return NULL;
     }
+    if (kind == SPARSE && run.squares) {        /* y has one number a row, squares read all */
+        PyErr_SetString(PyExc_ValueError, "network_run: squares need targets that are no classes");
+        return NULL;
+    }
     holder = PyCapsule_GetPointer(capsule, NETWORK);
     if (atomic_flag_test_and_set(&holder->busy)) {
         PyErr_SetString(PyExc_RuntimeError, "this model is in use by another thread");

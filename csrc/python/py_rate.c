@@ -57,8 +57,6 @@ static void rate_write(const RateJob *job, RatePart *part, ptrdiff_t before)
 static void rate_part(const RateJob *job, RatePart *part)
 {
     const ptrdiff_t t = job->t, begin = part->begin, end = part->end, T = job->T;
-    uint64_t *bits = job->bits ? job->bits + part->word : NULL;
-    uint64_t *any = job->bits ? bits + T * job->apart : NULL;
     const ptrdiff_t from = begin + cut(end - begin, job->piece, job->pieces);
     const ptrdiff_t to = begin + cut(end - begin, job->piece + 1, job->pieces);
 
@@ -68,10 +66,13 @@ static void rate_part(const RateJob *job, RatePart *part)
         rate_start(job->index, job->threshold, job->data, job->most, job->first, from, to, T,
                    job->N);
     } else if (t < T) {
-        rate_step(bits + t * job->apart, job->index, job->threshold, &part->mt, job->data,
-                  job->most, job->first, t, begin, end, job->samples, T, job->N);
+        rate_step(job->bits + part->word + t * job->apart, job->index, job->threshold, &part->mt,
+                  job->data, job->most, job->first, t, begin, end, job->samples, T, job->N);
     } else if (t == T) {
-        part->left = rate_survivors(job->count, any, bits, job->apart, job->first, begin, end, T);
+        uint64_t *bits = job->bits + part->word;
+
+        part->left = rate_survivors(job->count, bits + T * job->apart, bits, job->apart,
+                                    job->first, begin, end, T);
     } else {
         ptrdiff_t before = 0;
 

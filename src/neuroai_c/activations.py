@@ -34,7 +34,7 @@ _PLAIN = {
 
 
 class Activation(Shown):
-    """An elementwise function that the kernels know.
+    """An elementwise function that the kernels know; what it is made with stays.
 
     Args:
         name: "identity", "sigmoid", "tanh" or "relu"; others have a class of their own.
@@ -50,7 +50,7 @@ class Activation(Shown):
         (True, 'tanh')
     """
 
-    _fixed = True
+    _fixed = ("name", "alpha", "pseudoderivative_of")
 
     def __init__(self, name):
         self.name = checks.one_of("Activation", "name", name, _PLAIN)
@@ -100,7 +100,8 @@ class LeakyRel(Activation):
             float32(0.1) in float64 too.)
 
     Raises:
-        ValueError: alpha is not greater than 0.
+        TypeError: alpha is not a number.
+        ValueError: alpha is not greater than 0, or no number of float32.
 
     Example:
         >>> LeakyRel(alpha=0.5)([-2.0, 0.0, 3.0])

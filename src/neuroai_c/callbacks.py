@@ -362,8 +362,9 @@ class CSVLogger(Callback):
         append: add to the file that is there.  Default False.
 
     Raises:
-        TypeError, ValueError: an argument of another kind; at the end of an epoch: a measure
-            that the first line does not have.
+        TypeError, ValueError: an argument of another kind; at the begin of training: a file to
+            append to that is no CSV file; at the end of an epoch: a measure that the first line
+            does not have.
 
     Example:
         >>> import os, tempfile

@@ -6,6 +6,7 @@ Every error names the function, the argument, what was wanted and what came.
 import math
 import numbers
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -18,12 +19,12 @@ _MOST = 1000            # characters of a value in a message
 def shown(value):
     """The repr, of a length that can be read; of what has none the type.
 
-    Integers have none that have more digits than Python writes, and what holds such an integer.
+    An integer has none that has more digits than Python writes, nor has what holds such a one.
     """
     try:
         text = repr(value)
     except Exception:
-        return f"a {type(value).__name__} that has no repr"
+        return f"<{type(value).__name__} without a repr>"
     return text if len(text) <= _MOST else f"{text[:_MOST]}..."
 
 
@@ -127,7 +128,7 @@ def positive(where, argument, value):
 
 def numeric(where, argument, value):
     """`value` as an array of bool, integers or floats, in whatever layout it has."""
-    if _has_masked([value], set()):
+    if _has_masked(value):
         raise TypeError(f"{where}: {argument} must not be a masked array: its mask would be lost")
     try:
         array = np.asarray(value)
@@ -143,16 +144,20 @@ def numeric(where, argument, value):
     return array
 
 
-def _has_masked(parts, seen):
-    """Whether there is a masked array in a list, or in lists in it that were not seen yet."""
-    kinds = {*map(type, parts)}
-    if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):
-        return True
-    if not any(issubclass(kind, (list, tuple)) for kind in kinds):
-        return False
-    new = [part for part in parts if isinstance(part, (list, tuple)) and id(part) not in seen]
-    seen.update(map(id, new))
-    return any(_has_masked(part, seen) for part in new)
+def _has_masked(value):
+    """Whether it is a masked array, or a list in which there is one, however deep."""
+    lists, seen = [[value]], set()
+    while lists:
+        parts = lists.pop()
+        kinds = {*map(type, parts)}
+        if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):
+            return True
+        if any(issubclass(kind, (list, tuple)) for kind in kinds):
+            new = [part for part in parts
+                   if isinstance(part, (list, tuple)) and id(part) not in seen]
+            seen.update(map(id, new))
+            lists += new
+    return False
 
 
 def dtype(where, argument, value):
@@ -160,8 +165,8 @@ def dtype(where, argument, value):
     if not isinstance(value, (str, type, np.dtype)):
         raise TypeError(f"{where}: {argument} must be a dtype or its name, got {shown(value)}")
     try:
-        if isinstance(value, str) and not value.isalnum():      # a list of dtypes, or nonsense
-            raise TypeError("no name of a dtype")
+        if isinstance(value, str) and not re.fullmatch(r"[<>=|]?[\w?]+", value):
+            raise TypeError("not the name of one dtype")
         return np.dtype(value)
     except (TypeError, ValueError) as error:
         raise TypeError(

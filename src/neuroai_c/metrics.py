@@ -11,7 +11,7 @@ from .shown import Shown
 
 
 class Metric(Shown):
-    """What is measured beside the loss.
+    """What is measured beside the loss; its name stays.
 
     Args:
         name: under which the history has it.
@@ -24,7 +24,7 @@ class Metric(Shown):
         True
     """
 
-    _fixed = True
+    _fixed = ("name", "layer")
     _checks = {"name": (checks.text,)}
 
     def __init__(self, name):

@@ -165,6 +165,9 @@ class Sequential:
             <Sequential sequential: 1 layer, 8 weights>
         """
         _check_kind("add", "layer", layer)
+        layer._held(self._add, layer)
+
+    def _add(self, layer):
         if isinstance(layer, layers.InputLayer):
             if self._layers or self._input_shape is not None:
                 raise ValueError("add: an InputLayer comes first, and once")
@@ -372,7 +375,14 @@ class Sequential:
             >>> model.reset_states()
         """
         units = [layer for layer in self._layers if isinstance(layer, layers.SNU)]
-        memory.at_once(object.__setattr__, units, itertools.repeat("_state"), itertools.repeat(None))
+        own = layers.SNU.reset_states
+        plain = [layer for layer in units if type(layer).reset_states is own]
+        memory.at_once(
+            object.__setattr__, plain, itertools.repeat("_state"), itertools.repeat(None)
+        )
+        for layer in units:
+            if layer not in plain:
+                layer.reset_states()
 
     # ---- files ----------------------------------------------------------------------
 
@@ -592,7 +602,7 @@ class Sequential:
         """The loss, None before compile; another one, or a name, counts from when it is set.
 
         Raises:
-            TypeError, ValueError: set to anything else.
+            TypeError, ValueError: set to anything else, or to one that a metric does not go with.
 
         Example:
             >>> model = Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
@@ -605,8 +615,13 @@ class Sequential:
     @loss.setter
     @changing
     def loss(self, value):
-        self._loss = losses.get(value, "Sequential", "loss")
-        self._version = object()
+        value = losses.get(value, "Sequential", "loss")
+        for metric in self._metrics if self._compiled else ():
+            _metric("Sequential", metric, self._layers, value)
+        sparse = losses.SparseCategoricalCrossentropy
+        if isinstance(value, sparse) != isinstance(self._loss, sparse):
+            self._version = object()    # who is at it has targets of the other kind
+        self._loss = value
 
     @changing
     def compile(self, optimizer="rmsprop", loss="mse", metrics=None):
@@ -633,7 +648,7 @@ class Sequential:
             raise TypeError(f"compile: metrics must be a list, got {checks.shown(metrics)}")
         if metrics is not None and len(metrics) > MOST:
             raise ValueError(f"compile: metrics must be at most {MOST}, got {len(metrics)}")
-        measures = [_metric(metric, self._layers, loss) for metric in metrics or ()]
+        measures = [_metric("compile", metric, self._layers, loss) for metric in metrics or ()]
         names = ["loss"] + [metric.name for metric in measures]
         if len(set(names)) < len(names):
             raise ValueError(f"compile: metrics must have different names, got {names}")
@@ -737,16 +752,21 @@ class Sequential:
             self._check_batches("fit: validation_data", count, trained if count else batch_size)
 
         self._check_slots("fit")
-        if isinstance(self.optimizer.learning_rate, numbers.Real):
-            self._check_rates("fit", self.optimizer.learning_rate)
+        self._check_rates("fit", self.optimizer._rates(self._steps_made, 1))
         steps = source.steps
         hooks = CallbackList(
             "fit", callbacks, self, {"epochs": epochs, "steps": steps, "verbose": verbose}
         )
         self._check_version("fit", version)
         self.stop_training = False
-        hooks.call("on_train_begin", {})
+        before = self.history
         self.history = history = History()
+        try:
+            hooks.call("on_train_begin", {})
+            self._check_version("fit", version)
+        except BaseException:
+            self.history = before
+            raise
         logs = {}
         for epoch in range(initial_epoch, epochs):
             hooks.call("on_epoch_begin", epoch, {})
@@ -756,7 +776,7 @@ class Sequential:
                 start = time.perf_counter()
                 measures = batches.Measures(self)
                 for samples, y, weights, order, size in source.epoch(self):
-                    self._run(samples, y, weights, order, size, title, bar, measures,
+                    self._run("fit", samples, y, weights, order, size, title, bar, measures,
                               training=True, hooks=hooks if hooks.train_batches else None)
                     if self.stop_training:
                         break
@@ -871,8 +891,9 @@ class Sequential:
         samples, y, weights = self._data("train_on_batch", x, y, sample_weight)
         self._check_batches("train_on_batch", samples.count, samples.count)
         measures = batches.Measures(self)
-        self._run(samples, y, weights, np.arange(samples.count, dtype=np.intp), samples.count,
-                  "train_on_batch", progress.bar(0, "", 1), measures, training=True)
+        self._run("train_on_batch", samples, y, weights,
+                  np.arange(samples.count, dtype=np.intp), samples.count, "train_on_batch",
+                  progress.bar(0, "", 1), measures, training=True)
         return _as_list(measures.values())
 
     @running
@@ -905,16 +926,16 @@ class Sequential:
             )
 
     def _check_slots(self, where):
-        needs, made = self._optimizer._needs(), self._slots_made
-        if self._slots is not None and made is not None and needs != made:
-            if any(needed and not there for needed, there in zip(needs, made)):
-                raise ValueError(
-                    f"{where}: the optimizer needs slots that it did not need when the model was "
-                    "compiled: compile again"
-                )
+        """ValueError where the optimizer needs what was not made for it."""
+        needs, made = self._optimizer._needs(), self._slots_made or (True, True)
+        if needs[0] > made[0] or needs[1] > made[1]:
+            raise ValueError(
+                f"{where}: the optimizer needs slots that it did not need when the model was "
+                "compiled: compile again"
+            )
 
     def _check_rates(self, title, rates):
-        """ValueError where a rate, a number or an array, or what it makes of the weights' decay, is no number of C's."""
+        """ValueError where a rate, or what it makes of the weights' decay, is no number of C's."""
         most = float(np.finfo(self.dtype).max) / max(1.0, self.optimizer.weight_decay or 0.0)
         if not np.all(rates <= most):
             raise ValueError(
@@ -957,8 +978,9 @@ class Sequential:
         self._check_version(where, version)
         measures = batches.Measures(self)
         with progress.bar(verbose, "Test", -(-samples.count // batch_size)) as bar:
-            self._run(samples, y, weights, np.arange(samples.count, dtype=np.intp), batch_size,
-                      "Test", bar, measures, hooks=hooks if hooks.test_batches else None)
+            self._run(where, samples, y, weights, np.arange(samples.count, dtype=np.intp),
+                      batch_size, "Test", bar, measures,
+                      hooks=hooks if hooks.test_batches else None)
         values = measures.values()
         if verbose == 2:
             print(f"Test - {progress.text(values)}")
@@ -981,8 +1003,8 @@ class Sequential:
         self._check_version(where, version)
         if output.size:
             with progress.bar(verbose, "Predict", -(-samples.count // batch_size)) as bar:
-                self._run(samples, None, None, np.arange(samples.count, dtype=np.intp), batch_size,
-                          "Predict", bar, batches.Measures(self),
+                self._run(where, samples, None, None, np.arange(samples.count, dtype=np.intp),
+                          batch_size, "Predict", bar, batches.Measures(self),
                           output=output.reshape(-1, shape[-1]),
                           hooks=hooks if hooks.predict_batches else None)
         hooks.call("on_predict_end", {})
@@ -999,6 +1021,9 @@ class Sequential:
         """x checked and laid out for C."""
         if not any(isinstance(layer, (layers.SNU, layers.Dense)) for layer in self._layers):
             raise ValueError(f"{where}: the model has no layers with weights")
+        for layer in self._layers:
+            if isinstance(layer, layers.SNU):
+                layer._check_decay(where, self.dtype)
         samples = data.Samples(where, x, self)
         wanted_steps, wanted_inputs = self._input_shape or (None, None)
         if wanted_inputs not in (None, samples.inputs):
@@ -1053,7 +1078,7 @@ class Sequential:
     @property
     def _steps_made(self):
         """Of the optimizer; C counts them with the weights that they change."""
-        return int(self._steps[0])
+        return 0 if self._slots is None else int(self._steps[0])
 
     def _prepare(self, batch_size):
         """The network in C, with fresh slots where the model was compiled since."""
@@ -1079,20 +1104,20 @@ class Sequential:
         self._states, self._settings = states, settings
         self._network = network
 
-    def _run(self, samples, y, weights, order, batch_size, title, bar, measures, *,
+    def _run(self, where, samples, y, weights, order, batch_size, title, bar, measures, *,
              training=False, output=None, hooks=None):
         """Runs the batches of `order` through C, which adds up what is measured.
 
         `hooks`, where given, are called before and after every batch.
         """
-        if self._input_shape is None:
-            self._build_layers(samples.inputs)
-        self._prepare(min(batch_size, len(order)))
-        run = ops._KERNELS[self.dtype.char].network_run
         rates = None
         if training and not hooks:
             rates = self.optimizer._rates(self._steps_made, -(-len(order) // batch_size))
             self._check_rates(title, rates)
+        if self._input_shape is None:
+            self._build_layers(samples.inputs)
+        self._prepare(min(batch_size, len(order)))
+        run = ops._KERNELS[self.dtype.char].network_run
         noisy = training and any(isinstance(layer, layers.Dropout) for layer in self._layers)
         key = int(self._rng.integers(2**64, dtype=np.uint64)) if noisy else 0
         kind = "train" if training else "predict" if y is None else "test"
@@ -1102,7 +1127,7 @@ class Sequential:
             end = len(order)
             if hooks:                   # which may change the rate, or ask for one batch's logs
                 hooks.call(f"on_{kind}_batch_begin", measures.batches, {})
-                self._check_version({"train": "fit", "test": "evaluate"}.get(kind, kind), version)
+                self._check_version(where, version)
                 self._prepare(min(batch_size, len(order)))      # a hook may reset states
                 end = min(done + batch_size, end)
                 if training:
@@ -1132,6 +1157,7 @@ class Sequential:
             if hooks:
                 logs = values if y is not None else {}
                 hooks.call(f"on_{kind}_batch_end", measures.batches - 1, logs)
+                self._check_version(where, version)
                 if training and self.stop_training:
                     return
 
@@ -1148,14 +1174,14 @@ def _count(number, noun):
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _metric(metric, model_layers, loss):
-    metric = metrics.get(metric, "compile", "metrics")
+def _metric(where, metric, model_layers, loss):
+    metric = metrics.get(metric, where, "metrics")
     if isinstance(metric, metrics.SpikeCount) and metric.layer not in model_layers:
-        raise ValueError(f"compile: {metric.layer!r} of metrics is not a layer of this model")
+        raise ValueError(f"{where}: {metric.layer!r} of metrics is not a layer of this model")
     if isinstance(metric, metrics.MeanSquaredError):
         if isinstance(loss, losses.SparseCategoricalCrossentropy):
             raise ValueError(
-                f"compile: {metric.name!r} of metrics needs targets that are not classes"
+                f"{where}: {metric.name!r} of metrics needs targets that are not classes"
             )
     return metric
 

@@ -67,8 +67,7 @@ def show_versions(file=None):
         neuroai_c    ...
         threads      ...
     """
-    file = sys.stdout if file is None else file
-    if not callable(getattr(file, "write", None)):
+    if file is not None and not callable(getattr(file, "write", None)):
         raise TypeError(
             f"show_versions: file must have a method write, got {type(file).__name__}"
         )

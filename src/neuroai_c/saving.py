@@ -38,6 +38,15 @@ def _check_arrays(where, wanted, found):
             raise ValueError(f"{where}: {name} must be {array.dtype}, got {found[name].dtype}")
 
 
+def check_numbers(where, arrays):
+    """ValueError where `load_model` would refuse the numbers of weights, slots or states."""
+    for name, array in arrays.items():
+        if name.startswith("weights"):
+            checks.finite(where, name, array)
+        else:
+            _check_numbers(where, name, array)
+
+
 def _check_numbers(where, name, array, least=-np.inf):
     """ValueError where an array of a file has a NaN, or less than `least`."""
     if not (array >= least).all():
@@ -65,11 +74,14 @@ def _short(message):
 def content(model):
     """(arrays, document) of a model, for files.write."""
     history = model.history
+    if model._compiled:
+        model._check_slots("save")
     arrays = copied({
         **named("weights", model._arrays()),
         **named("slots", _slots(model)),
         **named("states", _states(model)),
     })
+    check_numbers("save", arrays)
     document = {"model": model.get_config(), "rng": files.rng_state(model._rng)}
     if model._compiled:
         document["compile"] = {
@@ -90,11 +102,12 @@ def _slots(model):
     """The parts of the optimizer's slots that belong to weights, in the order of layers."""
     if model._slots is None:
         return []
+    needs = model.optimizer._needs()    # a momentum that is 0 by now needs none
     return [
-        None if slot is None else layer._shown(slot)
+        layer._shown(slot) if needed else None
         for (layer, _), pairs in zip(model._core_layers(), model._slots)
         for pair in pairs
-        for slot in pair or ()
+        for slot, needed in zip(pair or (), needs)
     ]
 
 

@@ -26,11 +26,11 @@ class Shown:
     # the same, and what it takes besides (where, argument, value).
     _checks = {}
 
-    # Whether attributes stay as they are made: many may have the object.
-    _fixed = False
+    # The attributes that stay as they are made, where many may have the object.
+    _fixed = ()
 
     def __setattr__(self, name, value):
-        if self._fixed and hasattr(self, name):
+        if name in self._fixed and hasattr(self, name):
             raise ValueError(f"{self!r}: {name} cannot change: make another one")
         if name in self._checks:
             check, *more = self._checks[name]
@@ -51,7 +51,7 @@ class Shown:
             return NotImplemented
         return vars(self) == vars(other)
 
-    # Attributes can be set anew, so there is no hash that lasts.
+    # Most attributes can be set anew, so there is no hash that lasts.
     __hash__ = None
 
     def get_config(self):

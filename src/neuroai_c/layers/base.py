@@ -62,6 +62,11 @@ class Layer(Shown):
             raise ValueError(f"{self!r}: {name} cannot change, as the layer is built")
         super().__setattr__(name, value)
 
+    @changing
+    def _held(self, function, *arguments):
+        """Calls a function while no other thread may use the layer."""
+        return function(*arguments)
+
     @property
     def built(self):
         """Whether the weights are there.

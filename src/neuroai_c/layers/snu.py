@@ -107,22 +107,21 @@ class SNU(Layer):
         self.activity_regularizer = activity_regularizer
         self._kernel_rows = self._recurrent_kernel = self._bias = self._decay = None
         self._state = None
+        self._small_decay = None        # a decay of which is known that float32 has it
 
     def _set(self, name, value):
         if name == "decay":
             if self.trainable_decay and self._built:
                 raise ValueError(f"{self!r}: decay cannot change, as it is trained: set_weights")
-            value = self._checked_decay(value)
-        before = getattr(self, name, None)
+            value = self._checked_decay(value, self.units, self.trainable_decay)
+        elif name in ("units", "trainable_decay") and hasattr(self, "decay") and not self._built:
+            check, *more = self._checks[name]
+            value = check("SNU", name, value, *more)
+            other = {"units": self.units, "trainable_decay": self.trainable_decay, name: value}
+            self._checked_decay(self.decay, **other)
         super()._set(name, value)
-        if name in ("units", "trainable_decay") and hasattr(self, "decay"):
-            try:
-                self._checked_decay(self.decay)
-            except ValueError:
-                super()._set(name, before)
-                raise
 
-    def _checked_decay(self, value):
+    def _checked_decay(self, value, units, trainable_decay):
         """A number, or a tuple of one per unit."""
         alone = isinstance(value, numbers.Real)
         if alone:
@@ -130,13 +129,13 @@ class SNU(Layer):
         else:
             array = checks.real("SNU", "decay", value, np.dtype(np.float64))
             checks.finite("SNU", "decay", array)
-            if array.shape != (self.units,):
+            if array.shape != (units,):
                 raise ValueError(
-                    f"SNU: decay must be a number or one per unit, ({self.units},), "
+                    f"SNU: decay must be a number or one per unit, ({units},), "
                     f"got shape {array.shape}"
                 )
             values = tuple(array.tolist())
-        if self.trainable_decay and not all(0 <= d <= 1 for d in values):
+        if trainable_decay and not all(0 <= d <= 1 for d in values):
             raise ValueError(
                 f"SNU: decay must be from 0 to 1 to be trained, got {checks.shown(value)}"
             )
@@ -172,6 +171,7 @@ class SNU(Layer):
             )
         if x.shape[1] == 0 and not self.return_sequences:
             raise ValueError("SNU: x must have at least one step, got none")
+        self._check_decay("SNU", np.float32 if not self.built else self._bias.dtype)
         fresh = not self.built
         if fresh:
             self._build(x.shape[1:], np.random.default_rng(), np.dtype(np.float32))
@@ -234,6 +234,17 @@ class SNU(Layer):
             self._state = tuple(np.zeros(shape, self._kernel.dtype) for _ in range(2))
         return self._state
 
+    def _unbuild(self):
+        super()._unbuild()
+        self._state = None
+
+    def _check_decay(self, where, dtype):
+        """ValueError where the decay is no number of the precision."""
+        if dtype == np.float32 and self.decay is not self._small_decay:
+            with np.errstate(all="ignore"):
+                checks.finite(where, f"decay of {self!r}", np.float32(self.decay), converted=True)
+            self._small_decay = self.decay
+
     def _decay_now(self):
         return self.decay if self._decay is None else self._decay
 
@@ -277,9 +288,7 @@ class SNU(Layer):
     def _core_spec(self, counted, slots, inputs):
         kernel, recurrent_kernel, bias, decay = self._raw()
         if decay is None:
-            with np.errstate(all="ignore"):
-                decay = np.full(self.units, self.decay, kernel.dtype)
-            checks.finite("SNU", "decay", decay, converted=True)
+            decay = np.full(self.units, self.decay, kernel.dtype)
         return (
             "snu",
             counted,
