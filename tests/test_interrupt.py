@@ -115,6 +115,27 @@ def everywhere(prepare, call, check, most=20_000):
     raise AssertionError(f"more than {most} places")
 
 
+def test_a_traceback_has_nothing_of_the_inside(alarm):
+    model = new_model()
+    alarm(0.1)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        model.fit(*data(), epochs=10**9, verbose=0)
+    files = {str(entry.path) for entry in caught.traceback if str(entry.path).startswith(PACKAGE)}
+    assert files == {ai.use.__file__}
+
+
+def test_a_traceback_shows_a_callback(alarm):
+    class Endless(ai.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            alarm(0.01)
+            while True:
+                pass
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(new_model(), callbacks=[Endless()])
+    assert caught.traceback[-1].name == "on_epoch_begin"
+
+
 def is_free(model):
     """No method of another thread would be refused."""
     return all(use._first() is None for use in model._uses())
@@ -257,11 +278,9 @@ def allowed(found, *states):
 
 
 @pytest.fixture
-def alarm(monkeypatch):
-    """A function that has KeyboardInterrupt raised after so many seconds, as Ctrl-C does."""
-    def interrupt(*_):
-        raise KeyboardInterrupt
-    before = signal.signal(signal.SIGALRM, interrupt)
+def alarm():
+    """A function that has KeyboardInterrupt raised after so many seconds, in C as Ctrl-C does."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)

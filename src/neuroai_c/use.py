@@ -5,6 +5,7 @@ another thread changes it or has done so meanwhile: what was read may be half ol
 """
 
 import functools
+import os
 import threading
 import weakref
 
@@ -91,6 +92,19 @@ def _in_use(where, owner):
     return RuntimeError(f"{where}: this {owner._noun} is in use by another thread")
 
 
+def _shortened(interrupt):
+    """Without the frames of this package, where it came in one of them.
+
+    They tell whoever has pressed Ctrl-C nothing, and a notebook takes long to draw each.
+    """
+    last = interrupt.__traceback__
+    while last.tb_next is not None:
+        last = last.tb_next
+    if os.path.dirname(last.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
+        interrupt.__traceback__ = None
+    return interrupt
+
+
 def changing(method, changes=True):
     """A method that has the object and its parts for itself, to change them."""
 
@@ -102,6 +116,8 @@ def changing(method, changes=True):
                 if not use.take(calls, changes):
                     raise _in_use(method.__name__, self)
             return method(self, *arguments, **options)
+        except KeyboardInterrupt as interrupt:
+            raise _shortened(interrupt)
         finally:
             del calls[:]                # the error that goes on from here may be kept for long
 
