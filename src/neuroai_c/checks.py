@@ -8,6 +8,7 @@ import numbers
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,7 @@ def numeric(where, argument, value):
     if _has_masked(value):
         raise TypeError(f"{where}: {argument} must not be a masked array: its mask would be lost")
     try:
-        array = np.asarray(value)
+        array = _as_array(value)
     except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{where}: {argument} cannot be made an array: {error}") from error
@@ -142,6 +143,21 @@ def numeric(where, argument, value):
             f"{where}: {argument} must hold real numbers of at most 64 bits, got {array.dtype}"
         )
     return array
+
+
+# NumPy before 1.24 makes rows of different lengths an array of objects, and only warns.
+_WARNS = np.lib.NumpyVersion(np.__version__) < "1.24.0"
+
+
+def _as_array(value):
+    if not (_WARNS and isinstance(value, (list, tuple))):
+        return np.asarray(value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", np.VisibleDeprecationWarning)
+        try:
+            return np.asarray(value)
+        except np.VisibleDeprecationWarning as warning:
+            raise ValueError(f"rows of different lengths: {warning}") from None
 
 
 def _has_masked(value):
