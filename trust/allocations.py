@@ -49,7 +49,7 @@ MOST_THREADS = 5
 SHORT_OF_THREADS = ("fit", "fit, sequences", "predict", "transform_rate")
 
 # How often a failure is repeated to tell a leak from a cache.
-MOST_TIMES = 3
+MOST_TIMES = 20
 
 
 def library():
