@@ -352,6 +352,14 @@ def test_weights_and_models_are_told_apart(tmp_path):
         ai.load_model(tmp_path / "weights")
 
 
+def test_a_model_that_has_predicted_before_it_is_compiled(tmp_path):
+    model = ai.Sequential([layers.InputLayer([None, 3]), layers.SNU(2)], seed=0)
+    x = np.ones((4, 5, 3))
+    before = model.predict(x, verbose=0)
+    model.save(tmp_path / "model")
+    assert_same_bits(ai.load_model(tmp_path / "model").predict(x, verbose=0), before)
+
+
 def test_weights_of_a_model_that_is_not_built(tmp_path):
     new_model().save_weights(tmp_path / "weights")
     model = ai.Sequential([layers.SNU(2)])

@@ -100,7 +100,7 @@ def content(model):
 
 def _slots(model):
     """The parts of the optimizer's slots that belong to weights, in the order of layers."""
-    if model._slots is None:
+    if model._slots is None or model.optimizer is None:
         return []
     needs = model.optimizer._needs()    # a momentum that is 0 by now needs none
     return [
