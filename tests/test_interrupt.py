@@ -120,8 +120,24 @@ def test_a_traceback_has_nothing_of_the_inside(alarm):
     alarm(0.1)
     with pytest.raises(KeyboardInterrupt) as caught:
         model.fit(*data(), epochs=10**9, verbose=0)
-    files = {str(entry.path) for entry in caught.traceback if str(entry.path).startswith(PACKAGE)}
-    assert files == {ai.use.__file__}
+    assert inside(caught) == {ai.use.__file__}
+
+
+def inside(caught):
+    """The files of the package in a traceback."""
+    return {str(entry.path) for entry in caught.traceback if str(entry.path).startswith(PACKAGE)}
+
+
+@pytest.mark.parametrize("module, name", [("tqdm.std", "tqdm.refresh"), ("numpy", "isfinite")])
+def test_nor_of_what_that_calls(module, name, monkeypatch):
+    within = {"__name__": module}
+    exec("def pressed(*arguments, **options):\n    raise KeyboardInterrupt\n", within)
+    model = new_model()
+    model.fit(*data(), verbose=0)
+    monkeypatch.setattr(f"{module}.{name}", within["pressed"])
+    with pytest.raises(KeyboardInterrupt) as caught:
+        model.evaluate(*data())
+    assert inside(caught) == {ai.use.__file__}
 
 
 def test_a_traceback_shows_a_callback(alarm):
@@ -134,6 +150,18 @@ def test_a_traceback_shows_a_callback(alarm):
     with pytest.raises(KeyboardInterrupt) as caught:
         train(new_model(), callbacks=[Endless()])
     assert caught.traceback[-1].name == "on_epoch_begin"
+
+
+def test_a_traceback_shows_the_callback_of_a_call(alarm):
+    class Evaluates(ai.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            alarm(0.01)
+            while True:
+                self.model.evaluate(*data(), verbose=0)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(new_model(), callbacks=[Evaluates()])
+    assert "on_epoch_begin" in [entry.name for entry in caught.traceback]
 
 
 def is_free(model):

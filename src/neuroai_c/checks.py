@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 
 
-_MOST = 1000            # characters of a value in a message
+def short(text):
+    """A text of a message without the megabytes that a file or a user can have put into it."""
+    return text if len(text) <= 1000 else f"{text[:1000]}..."
 
 
 def shown(value):
@@ -23,10 +25,9 @@ def shown(value):
     An integer has none that has more digits than Python writes, nor has what holds such a one.
     """
     try:
-        text = repr(value)
+        return short(repr(value))
     except Exception:
         return f"<{type(value).__name__} without a repr>"
-    return text if len(text) <= _MOST else f"{text[:_MOST]}..."
 
 
 def one_of(where, argument, value, allowed):

@@ -57,18 +57,13 @@ def _check_numbers(where, name, array, least=-np.inf):
 def _check(where, shapes, found):
     """ValueError where the arrays that were found have other names or shapes."""
     if set(shapes) != set(found):
-        raise ValueError(_short(
+        raise ValueError(checks.short(
             f"{where}: arrays must be {', '.join(sorted(shapes)) or 'none'}, "
             f"got {', '.join(sorted(found)) or 'none'}"
         ))
     for name, shape in shapes.items():
         if found[name].shape != shape:
             raise ValueError(f"{where}: {name} must have shape {shape}, got {found[name].shape}")
-
-
-def _short(message):
-    """A message without the megabytes that a file can have put into it."""
-    return message if len(message) <= 1000 else f"{message[:1000]}..."
 
 
 def content(model):
@@ -149,7 +144,7 @@ def load_model(path):
         reason = f"{where} is no model of this version: {error!r}"
     except (TypeError, ValueError) as error:
         reason = f"{where}: {str(error).removeprefix(f'{where}: ')}"
-    raise ValueError(_short(reason))        # not from the error, which may be long too
+    raise ValueError(checks.short(reason))        # not from the error, which may be long too
 
 
 def _model_of(where, arrays, document):

@@ -5,7 +5,6 @@ another thread changes it or has done so meanwhile: what was read may be half ol
 """
 
 import functools
-import os
 import threading
 import weakref
 
@@ -92,17 +91,26 @@ def _in_use(where, owner):
     return RuntimeError(f"{where}: this {owner._noun} is in use by another thread")
 
 
-def _shortened(interrupt):
-    """Without the frames of this package, where it came in one of them.
+# Whose frames tell whoever has pressed Ctrl-C nothing.
+_INSIDE = (__package__, "numpy", "tqdm")
 
-    They tell whoever has pressed Ctrl-C nothing, and a notebook takes long to draw each.
+
+def _shortened(interrupt):
+    """Without its frames, where it came in this package or in what that calls.
+
+    A notebook takes long to draw each.  Those of a callback, and of what it calls, stay.
     """
-    last = interrupt.__traceback__
-    while last.tb_next is not None:
-        last = last.tb_next
-    if os.path.dirname(last.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
+    frame = interrupt.__traceback__
+    while frame is not None and _package(frame) == __package__:
+        frame = frame.tb_next
+    if frame is None or _package(frame) in _INSIDE:
         interrupt.__traceback__ = None
     return interrupt
+
+
+def _package(frame):
+    """The name of the package that a frame of a traceback is in."""
+    return frame.tb_frame.f_globals.get("__name__", "").partition(".")[0]
 
 
 def changing(method, changes=True):
