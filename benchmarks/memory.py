@@ -6,6 +6,7 @@ Trains on one sequence of 10,000 steps and on one of 20,000, each in a process o
 prints the difference of their peaks, a unit and step.  In float32 y, V and D take 12 bytes.
 """
 
+import argparse
 import subprocess
 import sys
 
@@ -58,7 +59,11 @@ def status(entry):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        print(peak(sys.argv[1], int(sys.argv[2])))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory",
+                                     description=__doc__.splitlines()[0])
+    parser.add_argument("part", nargs="*", help=argparse.SUPPRESS)     # for a process of its own
+    part = parser.parse_args().part
+    if part:
+        print(peak(part[0], int(part[1])))
     else:
         main()
