@@ -77,10 +77,14 @@ def _test(version, python, wheel, numpy, source):
                        "import numpy; print(numpy.__version__)"])),
         capture_output=True, text=True, check=True,
     ).stdout.strip()
+    where = f"{version} with NumPy {has}"
     if tests.returncode:
-        return f"{version} with NumPy {has}: {tests.stdout[-2000:]} {tests.stderr[-2000:]}", None
+        return f"{where}: {tests.stdout[-2000:]} {tests.stderr[-2000:]}", None
     passed = re.findall(r"\d+ passed", tests.stdout)[-1]
-    return f"{version} with NumPy {has}: {passed}", skips.counted(tests.stdout)
+    try:
+        return f"{where}: {passed}", skips.counted(tests.stdout)
+    except AssertionError as error:
+        return f"{where}: {passed}, {error}", None
 
 
 # ---- finding Pythons -----------------------------------------------------------------
