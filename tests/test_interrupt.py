@@ -1,6 +1,7 @@
 """Ctrl-C: whenever it comes, the model is one of whole batches, and goes on as such a one does."""
 
 import copy
+import gc
 import operator
 import os
 import signal
@@ -117,8 +118,8 @@ def everywhere(prepare, call, check, most=20_000):
 
 def test_a_traceback_has_nothing_of_the_inside(alarm):
     model = new_model()
-    alarm(0.1)
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with pytest.raises(KeyboardInterrupt) as caught, alarm:
+        alarm(0.1)
         model.fit(*data(), epochs=10**9, verbose=0)
     assert inside(caught) == {ai.use.__file__}
 
@@ -147,7 +148,7 @@ def test_a_traceback_shows_a_callback(alarm):
             while True:
                 pass
 
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with pytest.raises(KeyboardInterrupt) as caught, alarm:
         train(new_model(), callbacks=[Endless()])
     assert caught.traceback[-1].name == "on_epoch_begin"
 
@@ -159,7 +160,7 @@ def test_a_traceback_shows_the_callback_of_a_call(alarm):
             while True:
                 self.model.evaluate(*data(), verbose=0)
 
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with pytest.raises(KeyboardInterrupt) as caught, alarm:
         train(new_model(), callbacks=[Evaluates()])
     assert "on_epoch_begin" in [entry.name for entry in caught.traceback]
 
@@ -305,13 +306,52 @@ def allowed(found, *states):
 # ---- signals -----------------------------------------------------------------
 
 
+class Alarm:
+    """Has KeyboardInterrupt raised after so many seconds, in C as Ctrl-C does.
+
+    And each second again, until the block ends: Python loses one that comes while a callback of
+    its garbage collector runs, and hypothesis has such a callback.
+    """
+
+    def __call__(self, seconds):
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 @pytest.fixture
 def alarm():
-    """A function that has KeyboardInterrupt raised after so many seconds, in C as Ctrl-C does."""
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    with Alarm() as alarm:
+        yield alarm
     signal.signal(signal.SIGALRM, before)
+
+
+def test_an_alarm_rings_again(alarm):
+    lost = []
+
+    def callback(phase, info):
+        if not lost:
+            lost.append(phase)
+            while True:                 # until the first comes
+                pass
+
+    hook, sys.unraisablehook = sys.unraisablehook, lambda told: lost.append(told.exc_type)
+    gc.callbacks.append(callback)
+    try:
+        with pytest.raises(KeyboardInterrupt), alarm:
+            alarm(0.01)
+            gc.collect()
+            while True:
+                pass
+    finally:
+        gc.callbacks.remove(callback)
+        sys.unraisablehook = hook
+    assert lost[1:] == [KeyboardInterrupt]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -322,7 +362,7 @@ def test_signals(seed, threads, alarm):
     x, y = data()
     model, twin = new_model(dropout=0.0), new_model(dropout=0.0)
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt), alarm:
             alarm(0.001 + 0.003 * seed)
             model.fit(x, y, batch_size=BATCH, epochs=10**9, verbose=0, shuffle=False)
         epochs, rest = divmod(state(model)[0][1], BATCHES)
@@ -368,7 +408,7 @@ class Raising(ai.callbacks.Callback):
 def test_transform_rate_ends_at_a_signal(alarm):
     pixels = np.full((40_000, 100), 0.5)
     wanted = np.asarray(ai.utils.transform_rate(pixels[:3], 5, 3))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), alarm:
         alarm(0.02)
         ai.utils.transform_rate(pixels, 2_000, 1_000)
     assert_same_bits(np.asarray(ai.utils.transform_rate(pixels[:3], 5, 3)), wanted)
