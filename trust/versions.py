@@ -20,6 +20,7 @@ from .tools import ROOT, WORK, Missing, run
 OLDEST = {"3.10": "1.23.0", "3.11": "1.23.2", "3.12": "1.26.0", "3.13": "2.1.0", "3.14": "2.3.2"}
 
 FOLDER = WORK / "versions"
+SECONDS = 1800                          # of a suite: it takes a sixth, more is an endless loop
 
 
 def check(quick=False):
@@ -66,11 +67,13 @@ def _test(version, python, wheel, numpy, source):
     run([*python, "-m", "venv", folder])
     wanted = [f"numpy=={numpy}"] if numpy else []
     run([*_in(python), folder / "bin" / "pip", "install", "--quiet", *wanted, f"{wheel}[test]"])
-    tests = subprocess.run(
-        list(map(str, [*_in(python), folder / "bin" / "python", "-m", "pytest", "-q",
-                       "-p", "no:cacheprovider"])),
-        cwd=source, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-    )
+    command = [*_in(python), folder / "bin" / "python", "-m", "pytest", "-q",
+               "-p", "no:cacheprovider"]
+    try:
+        tests = subprocess.run(list(map(str, command)), cwd=source, capture_output=True, text=True,
+                               stdin=subprocess.DEVNULL, timeout=SECONDS)
+    except subprocess.TimeoutExpired as error:
+        return f"{version} with NumPy {numpy or 'newest'}: {error}", None
     (folder / "pytest.log").write_text(tests.stdout + tests.stderr)
     has = subprocess.run(
         list(map(str, [*_in(python), folder / "bin" / "python", "-c",
