@@ -1,11 +1,13 @@
 """plots: what is drawn is what was given; wrong arguments are named."""
 
+import contextlib
 import subprocess
 import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from calls import scribbling
 
 import neuroai_c as ai
 
@@ -86,9 +88,9 @@ def test_import_leaves_matplotlib_alone():
 @pytest.mark.filterwarnings("ignore:Creating an ndarray from ragged")  # NumPy before 1.24
 def test_ragged_lists():
     ragged = [[1, 0], [1]]
-    with pytest.raises(ValueError, match="raster: spikes must be"):
+    with pytest.raises(ValueError, match="raster: spikes cannot be made an array"):
         ai.plots.raster(ragged)
-    with pytest.raises(ValueError, match="features: kernel must be"):
+    with pytest.raises(ValueError, match="features: kernel cannot be made an array"):
         ai.plots.features(ragged, (1, 1))
     with pytest.raises(ValueError, match=r"\['a'\]\['spikes'\] must be a list of numbers"):
         ai.plots.spike_history({"a": {"spikes": ragged}})
@@ -146,15 +148,49 @@ def test_raster_shape(shape):
         ai.plots.raster(np.zeros(shape))
 
 
-def test_raster_refuses_many_samples_before_making_them_dense():
-    class Samples:
-        shape = (60000, 20, 784)
+def test_raster_refuses_many_samples_before_making_them_dense(monkeypatch):
+    spikes = ai.Spikes.from_dense(np.zeros((60, 20, 784), np.uint8))
+    monkeypatch.delattr(ai.Spikes, "__array__")
+    with pytest.raises(ValueError, match=r"got shape \(60, 20, 784\)"):
+        ai.plots.raster(spikes)
 
-        def __array__(self, *args, **kwargs):
-            raise AssertionError("made dense")
 
-    with pytest.raises(ValueError, match=r"got shape \(60000, 20, 784\)"):
-        ai.plots.raster(Samples())
+def test_raster_of_an_array_that_another_thread_changes():
+    """NumPy counts what is not zero, and then writes beyond where more is found."""
+    spikes = np.zeros((40, 70))
+    wanted = spikes.copy()
+    with scribbling([spikes], 0):
+        for _ in range(200):
+            with contextlib.suppress(ValueError):       # neither 0 nor 1
+                ai.plots.raster(spikes)
+            plt.close("all")
+    assert (spikes == wanted).all()
+
+
+@pytest.mark.parametrize("shape", [range(2**70), memoryview(np.ones((2, 2))), iter([1, 2]), {1, 2}])
+def test_features_shape_of_another_kind(shape):
+    with pytest.raises(TypeError, match="features: shape must be two integers"):
+        ai.plots.features(np.ones((2, 2)), shape)
+
+
+def test_a_module_is_no_array():
+    with pytest.raises(TypeError, match="raster: spikes must hold real numbers"):
+        ai.plots.raster(np)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: ai.plots.raster(np.zeros((0, 2**63 - 1), bool)),
+    lambda: ai.plots.features(np.broadcast_to(np.uint8(1), (1, 2**63 - 1)), (1, 1)),
+])
+def test_shapes_that_memory_cannot_hold(call):
+    with pytest.raises(ValueError, match="must be of a shape that memory could hold"):
+        call()
+
+
+def test_a_history_that_memory_cannot_hold():
+    spikes = np.broadcast_to(np.True_, 2**62)
+    with pytest.raises((ValueError, MemoryError), match=r"'spikes'\] must be|allocate"):
+        ai.plots.spike_history({"a": {"spikes": spikes}})
 
 
 @pytest.mark.parametrize("value", [2, -1, 0.5, np.nan, np.inf])
@@ -170,7 +206,7 @@ def test_raster_without_neurons():
 
 @pytest.mark.parametrize("spikes", [[["a"]], [[1j]], [[None]]])
 def test_raster_dtype(spikes):
-    with pytest.raises(TypeError, match="raster: spikes must be bool, integer or float, got"):
+    with pytest.raises(TypeError, match="raster: spikes must hold real numbers"):
         ai.plots.raster(spikes)
 
 
@@ -291,7 +327,7 @@ def test_features_figure_stays_small(columns):
         (ValueError, r"kernel must not be empty, got shape \(0, 4\)", (np.ones((0, 4)), (2, 2))),
         (ValueError, "kernel must be finite", ([[np.nan]], (1, 1))),
         (ValueError, "kernel must be finite", ([[np.inf]], (1, 1))),
-        (TypeError, "features: kernel must be bool, integer or float, got", ([["a"]], (1, 1))),
+        (TypeError, "features: kernel must hold real numbers", ([["a"]], (1, 1))),
         (ValueError, r"kernel has 4 rows but shape \(2, 3\) has 6", (np.eye(4), (2, 3))),
         (ValueError, "shape must be two positive integers", (np.eye(4), (2, 2, 1))),
         (ValueError, "shape must be two positive integers", (np.eye(4), (4,))),

@@ -517,6 +517,22 @@ def test_validation_of_another_size_is_refused_before_training():
         assert_same_bits(weight, wanted)
 
 
+def test_validation_goes_by_the_batches_of_the_states():
+    """More samples than were trained on, which are one batch of the default size."""
+    x = np.array(sequences(lengths=[4] * 6))
+    y = np.array(targets(x))
+    model, twin = new_net(stateful=True), new_net(stateful=True)
+    history = model.fit(x[:2], y[:2], validation_data=(x, y), verbose=0).history
+    twin.fit(x[:2], y[:2], verbose=0)
+    assert history["val_loss"] == [twin.evaluate(x, y, batch_size=2, verbose=0, return_dict=True)["loss"]]
+
+
+def test_lists_that_are_too_long_together():
+    rows = [np.broadcast_to(np.int8(1), (2**59, INPUTS)), np.ones((1, INPUTS))]
+    with pytest.raises((ValueError, MemoryError), match="predict: x cannot be made an array|alloc"):
+        new_net().predict(rows, verbose=0)
+
+
 # ---- the same bits however the work is done --------------------------------
 
 

@@ -570,3 +570,17 @@ def test_the_options_have_to_be_named():
     good = good_arguments()
     with pytest.raises(TypeError):
         ai.ops.snu_forward(good["x"], good["kernel"], good["bias"], None, 0.9)
+
+
+@pytest.mark.parametrize("inhibition", [False, "batch", "sample"])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_no_samples_of_endless_steps(inhibition, recurrent):
+    """Nothing is computed, so nothing takes long."""
+    steps = 2**40
+    options = {"recurrent_kernel": np.ones((3, 3)) if recurrent else None,
+               "lateral_inhibition": inhibition, "initial_state": (np.zeros((0, 3)),) * 2}
+    x, kernel, bias = np.zeros((0, steps, 2)), np.ones((2, 3)), np.ones(3)
+    y, V = ai.ops.snu_forward(x, kernel, bias, **options)
+    assert y.shape == V.shape == (0, steps, 3)
+    grads = ai.ops.snu_backward(y, x, kernel, bias, y=y, V=V, **options)
+    assert grads.x.shape == x.shape and not grads.kernel.any()

@@ -48,7 +48,8 @@ def check(quick=False):
 def _environment(name, *packages):
     """The programs' folder of a new environment with these packages."""
     run([sys.executable, "-m", "venv", FOLDER / name])
-    run([FOLDER / name / "bin" / "pip", "install", "--quiet", *packages])
+    if packages:
+        run([FOLDER / name / "bin" / "pip", "install", "--quiet", *packages])
     return FOLDER / name / "bin"
 
 

@@ -198,7 +198,8 @@ static PyObject *py_snu_forward(PyObject *Py_UNUSED(module), PyObject *args)
     if (inhibition) {
         snu_peaks(peak, NULL, &unit, 0, 0, B, B);
     }
-    snu_forward(to_y, to_V, peak, &unit, 0, T, 0, B, B, T);
+    /* no samples: their steps, which may be more than can be counted, are none either */
+    snu_forward(to_y, to_V, peak, &unit, 0, B ? T : 0, 0, B, B, T);
     Py_END_ALLOW_THREADS
     result = PyTuple_Pack(2, y, V);
 exit:
@@ -285,7 +286,7 @@ static void gradients_compute(Gradients *to, Upstream e, Input x, const real *y,
     if (unit.inhibition) {
         snu_peaks(to->peak, y, &unit, T, 0, B, B);
     }
-    snu_backward(&to->back, e, y, V, to->peak, &unit, 0, T, 0, B, B, T);
+    snu_backward(&to->back, e, y, V, to->peak, &unit, 0, B ? T : 0, 0, B, B, T);
     if (unit.y_0) {
         snu_backward_finish(&to->back, e, to->peak, &unit, 0, B, B, T);
     }

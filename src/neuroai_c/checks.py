@@ -143,6 +143,11 @@ def numeric(where, argument, value):
         raise TypeError(
             f"{where}: {argument} must hold real numbers of at most 64 bits, got {array.dtype}"
         )
+    # NumPy's own errors do not say which array it is; an axis of no length hides no other.
+    if math.prod(size or 1 for size in array.shape) > sys.maxsize // 2:
+        raise ValueError(
+            f"{where}: {argument} must be of a shape that memory could hold, got {array.shape}"
+        )
     return array
 
 

@@ -34,7 +34,10 @@ class Samples:
         if rows is not None:
             self.lengths = np.array([len(row) for row in rows])
             self.starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.intp)
-            x = np.concatenate(rows)[None]
+            try:
+                x = np.concatenate(rows)[None]
+            except ValueError as error:         # together they are too many
+                raise ValueError(f"{where}: x cannot be made an array: {error}") from error
         elif not isinstance(x, Spikes):
             x = checks.numeric(where, "x", x)
         if x.ndim != 3 or x.shape[2] == 0:

@@ -746,10 +746,12 @@ class Sequential:
             trained = min(batch_size, whole[0].count)
             self._check_batches("fit", whole[0].count, trained)
             source = batches.Arrays(whole, batch_size, steps_per_epoch, shuffle, self._rng)
+        validated = batch_size
         if validation_data is not None:
             validation_data = self._data("fit: validation_data", *validation_data)
-            count = validation_data[0].count
-            self._check_batches("fit: validation_data", count, trained if count else batch_size)
+            if any(getattr(layer, "stateful", False) for layer in self._layers):
+                validated = trained or batch_size       # of the batch that the states are of
+            self._check_batches("fit: validation_data", validation_data[0].count, validated)
 
         self._check_slots("fit")
         self._check_rates("fit", self.optimizer._rates(self._steps_made, 1))
@@ -783,7 +785,7 @@ class Sequential:
                 seconds = time.perf_counter() - start
                 logs = measures.values()
                 if validation_data is not None:
-                    values = self._evaluation("fit", validation_data, batch_size, 0, hooks, version)
+                    values = self._evaluation("fit", validation_data, validated, 0, hooks, version)
                     logs.update({f"val_{name}": value for name, value in values.items()})
                 bar.set_postfix_str(progress.text(logs), refresh=False)
             history._append(epoch, logs, seconds)
@@ -965,7 +967,6 @@ class Sequential:
         verbose = _verbose(where, verbose)
         return_dict = checks.boolean(where, "return_dict", return_dict)
         evaluated = self._data(where, x, y, weights)
-        self._check_batches(where, evaluated[0].count, min(batch_size, evaluated[0].count))
         version = self._version
         hooks = CallbackList(where, callbacks, self, {"verbose": verbose})
         values = self._evaluation(where, evaluated, batch_size, verbose, hooks, version)
@@ -974,6 +975,8 @@ class Sequential:
     def _evaluation(self, where, evaluated, batch_size, verbose, hooks, version):
         """Loss and metrics by name."""
         samples, y, weights = evaluated
+        # Also where fit has done so: batches of an iterable are known only by now.
+        self._check_batches(where, samples.count, min(batch_size, samples.count))
         hooks.call("on_test_begin", {})
         self._check_version(where, version)
         measures = batches.Measures(self)

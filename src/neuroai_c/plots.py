@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from . import checks
+from .spikes import Spikes
 
 __all__ = ["features", "raster", "spike_history"]
 
@@ -34,7 +35,8 @@ def raster(spikes, ax=None):
         >>> ax.get_xlabel(), ax.get_ylabel()
         ('time step', 'neuron')
     """
-    spikes = _matrix("raster: spikes", "one sample (T, N)", spikes)
+    # A copy, which nobody changes between its check and its use.
+    spikes = _matrix("raster", "spikes", "one sample (T, N)", spikes).copy()
     T, N = spikes.shape
     if N == 0:
         raise ValueError(f"raster: spikes must have at least one neuron, got shape {spikes.shape}")
@@ -128,7 +130,7 @@ def features(kernel, shape, columns=20, ax=None):
         >>> ax.images[0].get_array().shape
         (4, 6)
     """
-    kernel = _matrix("features: kernel", "(inputs, units)", kernel)
+    kernel = _matrix("features", "kernel", "(inputs, units)", kernel)
     rows, cols = _picture_shape(shape)
     try:
         columns = operator.index(columns)
@@ -175,8 +177,10 @@ def _mosaic(kernel, rows, cols, columns):
 
 def _picture_shape(shape):
     try:
-        sizes = [operator.index(size) for size in shape]
-    except TypeError:
+        if not isinstance(shape, (tuple, list, np.ndarray)):    # which may have no end
+            raise TypeError
+        sizes = [operator.index(size) for size in shape[:3]]
+    except (TypeError, IndexError):
         raise TypeError(
             f"features: shape must be two integers (rows, cols), got {checks.shown(shape)}"
         ) from None
@@ -207,22 +211,19 @@ def _spike_counts(label, history):
         raise ValueError(f"{wanted}, got: {error}") from None
     if spikes.ndim != 1 or spikes.dtype.kind not in "biuf":
         raise ValueError(f"{wanted}, got {spikes.dtype} of shape {spikes.shape}")
-    return spikes
-
-
-def _matrix(where, wanted, value):
-    """value as a numeric array of two dimensions, whose meaning `wanted` names."""
-    # The shape first: a set of samples may be too large to become a dense array.
     try:
-        shape = np.shape(value)
-        array = np.asarray(value) if len(shape) == 2 else None
+        return spikes.astype(np.float64)
     except ValueError as error:
-        raise ValueError(f"{where} must be an array {wanted}, got: {error}") from None
-    if array is None:
-        raise ValueError(f"{where} must be {wanted}, got shape {shape}")
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{where} must be bool, integer or float, got {array.dtype}")
-    return array
+        raise ValueError(f"{wanted}, got shape {spikes.shape}: {error}") from None
+
+
+def _matrix(where, argument, wanted, value):
+    """value as a numeric array of two dimensions, whose meaning `wanted` names."""
+    # Spikes by their shape: a set of samples may be too large to become a dense array.
+    array = value if isinstance(value, Spikes) else checks.numeric(where, argument, value)
+    if array.ndim != 2:
+        raise ValueError(f"{where}: {argument} must be {wanted}, got shape {array.shape}")
+    return np.asarray(array)
 
 
 def _axes(where, ax, **figure_options):

@@ -127,24 +127,25 @@ def _find_idx(folder, part):
 
 
 def _read_idx(file, part):
+    where = f"load_data: {file}"
     wanted = len(part.header) + math.prod(part.shape)
     # One byte more shows that a file is too long; all of a gzip bomb would fill memory.
     if file.suffix == ".gz":
-        data = _unzip(file, wanted + 1)
+        data = _unzip(where, file, wanted + 1)
     else:
         with open(file, "rb") as stream:
             data = _read(stream, wanted + 1)
-    _check_length(file, wanted, data)
+    _check_length(where, wanted, data)
 
     header = data[: len(part.header)].tobytes()
     if header != part.header:
         fields = f">{len(header) // 4}I"
         raise ValueError(
-            f"{file}: wanted the IDX header (magic number, sizes) "
+            f"{where}: wanted the IDX header (magic number, sizes) "
             f"{struct.unpack(fields, part.header)}, got {struct.unpack(fields, header)}"
         )
     array = data[len(header) :].reshape(part.shape)
-    _check_sha256(file, part, array)
+    _check_sha256(where, part, array)
     return array
 
 
@@ -157,7 +158,7 @@ def _read(stream, most):
     return data[:size]
 
 
-def _unzip(file, most):
+def _unzip(where, file, most):
     """The first bytes of a gzip file with one member, at most so many, as an array.
 
     Python's gzip takes minutes for many empty members, or for one with a long name.
@@ -178,7 +179,7 @@ def _unzip(file, most):
             if inflate.eof and (inflate.unused_data or stream.read(1)):
                 raise EOFError("something behind it")
     except (EOFError, zlib.error) as error:
-        raise ValueError(f"{file}: wanted a whole gzip file, got: {error}") from error
+        raise ValueError(f"{where}: wanted a whole gzip file, got: {error}") from error
     return data[:size]
 
 
@@ -196,7 +197,7 @@ def _read_npz(file):
     arrays = []
     with _Bounded(file) as stream:
         for part in _PARTS:
-            where = f"{file}, {part.key}"
+            where = f"load_data: {file}, {part.key}"
             try:
                 shape, is_fortran, dtype, data = _read_member(stream, part)
             # A damaged archive can raise nearly every exception of zipfile, zlib, tokenize, numpy.
