@@ -375,6 +375,8 @@ def test_signals(seed, threads, alarm):
 
 
 def test_ctrl_c_in_a_callback(stopped):
+    # Who starts this in the background may have it be deaf to Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     class Pressed(ai.callbacks.Callback):
         batches = 0
 
@@ -386,6 +388,7 @@ def test_ctrl_c_in_a_callback(stopped):
     model = new_model()
     with pytest.raises(KeyboardInterrupt):
         train(model, callbacks=[Pressed()])
+    signal.signal(signal.SIGINT, before)
     assert state(model) == stopped[6]
 
 

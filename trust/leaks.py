@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 
 import pytest
@@ -153,14 +154,25 @@ def _command(*arguments):
 
 def _loop(path):
     """The number of a file's tests that end flat, of their runs, and why others are skipped."""
-    process = _command("-m", "pytest", "-p", "trust.leaks", "-p", "no:cacheprovider", "-q",
-                       "-o", "tmp_path_retention_policy=none", str(path))
+    # Of a folder that all share, one that keeps nothing removes what others are at.
+    with tempfile.TemporaryDirectory(prefix="leaks-") as folder:
+        process = _command("-m", "pytest", "-p", "trust.leaks", "-p", "no:cacheprovider", "-q",
+                           "-o", "tmp_path_retention_policy=none", "--basetemp", f"{folder}/tests",
+                           str(path))
     found = re.search(r"^leaks: (\d+) tests, (\d+) runs, (\d+) skipped$", process.stdout, re.M)
     assert process.returncode in (0, 5) and found, f"{path}\n{process.stdout}{process.stderr}"
     tests, runs, skipped = map(int, found.groups())
     why = skips.counted(process.stdout)
     assert why.total() == skipped, f"{path}: {skipped} skipped, told of {why}"
     return tests - skipped, runs, why
+
+
+def _outcome(path):
+    """What `_loop` has counted, or how it failed: one that fails hides no other."""
+    try:
+        return _loop(path)
+    except AssertionError as error:
+        return str(error)
 
 
 def check(quick=False):
@@ -175,8 +187,10 @@ def check(quick=False):
     grown = int(_command("-c", f"from trust import leaks; leaks.watch_resident({rounds})").stdout)
     assert grown < MOST_GROWTH, f"the process grew by {grown:,} bytes in {rounds} rounds"
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = list(pool.map(_loop, paths))
-    tests, runs, skipped = zip(*counts)
+        outcomes = list(pool.map(_outcome, paths))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    assert not failures, "\n".join(failures)
+    tests, runs, skipped = zip(*outcomes)
     skipped = sum(skipped, collections.Counter())
     return (f"{sum(tests):,} tests in {sum(runs):,} runs end flat, {skips.told(skipped)}; "
             f"{rounds:,} models made, trained and dropped: {grown / 1024:+.0f} KiB")
