@@ -110,7 +110,7 @@ def _shortened(interrupt):
 
 def _package(frame):
     """The name of the package that a frame of a traceback is in."""
-    return frame.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+    return str(frame.tb_frame.f_globals.get("__name__")).partition(".")[0]
 
 
 def changing(method, changes=True):
