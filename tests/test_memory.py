@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import traced
 from numpy.lib.stride_tricks import as_strided
 
 import neuroai_c as ai
@@ -106,6 +107,18 @@ def test_a_layer_half_built_has_no_weights(monkeypatch):
     assert layer(np.ones((1, 2, 4))).shape == (1, 2)
 
 
+def test_a_call_ends_without_memory():
+    """Nothing that was known of it dangles: Python makes room for more than one reference."""
+    testcapi = pytest.importorskip("_testcapi")
+    model = ai.Sequential([ai.layers.Dense(2) for _ in range(12)])      # more than it has at hand
+    uses, holds = model._uses(), []
+    assert all([use.take(holds, changes=True) for use in uses])
+    testcapi.set_nomemory(0)
+    holds.clear()
+    testcapi.remove_mem_hooks()
+    assert [use._first() for use in uses] == [None] * 13
+
+
 def test_a_log_has_whole_lines(monkeypatch, tmp_path):
     logger = ai.callbacks.CSVLogger(tmp_path / "log")
     logger.on_train_begin()
@@ -137,18 +150,13 @@ def test_load_model_says_that_memory_ran_out(monkeypatch, tmp_path):
 
 
 def test_the_memory_of_a_network_is_traced():
-    tracemalloc = pytest.importorskip("tracemalloc")
     model = ai.Sequential([ai.layers.InputLayer([None, 1]), ai.layers.SNU(64)], seed=0)
     x = np.zeros((2, 2000, 1))
-    tracemalloc.start()
-    try:
+    with traced.memory() as sizes:
         model.predict(x, batch_size=2, verbose=0)
-        held = tracemalloc.get_traced_memory()[0]
+        held = sizes()[0]
         del model
-        dropped = held - tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert dropped > 2 * 2000 * 64 * 4
+        assert held - sizes()[0] > 2 * 2000 * 64 * 4
 
 
 # ---- sizes that have no room ------------------------------------------------------------------

@@ -1044,11 +1044,12 @@ def test_masks_deep_in_lists():
         ai.ops.matmul(endless, [[1.0]])
 
 
-@pytest.mark.parametrize("error", [UnicodeDecodeError("utf-8", b"", 0, 1, "odd"), OverflowError("odd")])
+@pytest.mark.parametrize("error", [
+    lambda: UnicodeDecodeError("utf-8", b"", 0, 1, "odd"), lambda: OverflowError("odd")])
 def test_arrays_that_cannot_be_made(error):
     class Odd:
         def __array__(self, *_, **__):
-            raise error
+            raise error()
 
     with pytest.raises(ValueError, match="matmul: x cannot be made an array: .*odd"):
         ai.ops.matmul(Odd(), [[1.0]])

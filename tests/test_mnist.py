@@ -3,7 +3,6 @@
 import gzip
 import re
 import shutil
-import tracemalloc
 import zipfile
 from hashlib import sha256
 from itertools import combinations
@@ -11,6 +10,7 @@ from itertools import combinations
 import damaged
 import numpy as np
 import pytest
+import traced
 from damaged import NAMES, PACKAGE, copy_gz, gz, write_idx
 
 import neuroai_c as ai
@@ -237,13 +237,10 @@ def test_bad_gzip(tmp_path, case):
 
 
 def peak_megabytes(path, message):
-    tracemalloc.start()
-    try:
+    with traced.memory() as sizes:
         with pytest.raises(ValueError, match=message):
             load(path)
-        return tracemalloc.get_traced_memory()[1] / 2**20
-    finally:
-        tracemalloc.stop()
+        return sizes()[1] / 2**20
 
 
 # ---- damaged mnist.npz ----

@@ -275,7 +275,6 @@ def layer_by_layer(path):
     layers.SNU(3, stateful=True).reset_states()
 
 
-STOPPED = ValueError("the user's own")
 CALLS = {
     "fit": everything,
     "fit, a line an epoch": lambda path: model().fit(X, Y, verbose=2),
@@ -284,7 +283,7 @@ CALLS = {
     "fit with bad data": raising(ValueError, lambda path: model().fit(X * np.nan, Y)),
     "fit that diverges": raising(FloatingPointError, lambda path: diverging()),
     "fit with a callback that raises": raising(
-        ValueError, lambda path: model().fit(X, Y, callbacks=[Raises(STOPPED)])),
+        ValueError, lambda path: model().fit(X, Y, callbacks=[Raises(ValueError("its own"))])),
     "fit that is interrupted": raising(
         KeyboardInterrupt, lambda path: model().fit(X, Y, callbacks=[Raises(KeyboardInterrupt())])),
     "evaluate": lambda path: model().evaluate(X, Y),

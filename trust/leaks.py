@@ -79,7 +79,11 @@ def _looped(item, nextitem):
             if names is not None:
                 item.dtest.globs.update(names)
         _counts["runs"] += 1
-        return runtestprotocol(item, log=False, nextitem=nextitem)
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        assert tracemalloc.is_tracing(), f"{item.nodeid}: stops what measures its memory"
+        if "matplotlib.pyplot" in sys.modules:      # it keeps pictures until they are closed
+            sys.modules["matplotlib.pyplot"].close("all")
+        return reports
 
     _counts["tests"] += 1
     while times < MOST:
@@ -179,10 +183,9 @@ def check(quick=False):
     if quick:
         paths = [ROOT / path for path in QUICK]
     else:
-        paths = [path for folder in ("tests", "src/neuroai_c")
-                 for path in sorted((ROOT / folder).rglob("*.py"))
-                 if str(path.relative_to(ROOT)) not in LEFT_OUT
-                 and (folder != "tests" or path.name.startswith("test_"))]
+        paths = [path for path in sorted(ROOT.glob("tests/test_*.py"))
+                 if str(path.relative_to(ROOT)) not in LEFT_OUT]
+        paths.append("neuroai_c")       # its examples
     rounds = ROUNDS // 10 if quick else ROUNDS
     grown = int(_command("-c", f"from trust import leaks; leaks.watch_resident({rounds})").stdout)
     assert grown < MOST_GROWTH, f"the process grew by {grown:,} bytes in {rounds} rounds"

@@ -9,16 +9,19 @@ import threading
 import weakref
 
 
-class _Call:
-    """A call that has an object, as long as it lasts.
+class _Hold:
+    """That a call has an object, as long as the call lasts.
 
     Whatever ends it, nothing has to be given back, as a Use knows it by a weak reference only:
     Ctrl-C can come at any moment, between taking a lock and being ready to release it as well.
+
+    Each Use has one of its own: where memory is short, Python 3.12 leaves the weak references to
+    an object that goes dangling, if there is more than one.
     """
 
 
 class _Known(weakref.ref):
-    """What a Use knows of a call."""
+    """What a Use knows of a hold."""
 
     __slots__ = ("thread", "changes")
 
@@ -27,27 +30,28 @@ class Use:
     """Which thread has an object, and how often it was changed."""
 
     def __init__(self):
-        self._calls = []                # in the order in which they came
+        self._holds = []                # in the order in which they came
         self._changes = 0
 
     def _first(self):
-        for known in [*self._calls]:
+        for known in [*self._holds]:
             if known() is not None:
                 return known
         return None
 
-    def take(self, calls, changes):
-        """Whether the object is now that of calls[0], the only reference to the call."""
+    def take(self, holds, changes):
+        """Whether the object is now that of the call whose holds these are: it gets one more."""
         # Here and not when a call ends: Ctrl-C would be lost in what Python calls by itself.
-        for known in [*self._calls]:
+        for known in [*self._holds]:
             if known() is None:
                 try:
-                    self._calls.remove(known)
+                    self._holds.remove(known)
                 except ValueError:      # another thread was faster
                     pass
-        known = _Known(calls[0])
+        holds.append(_Hold())           # the only reference to it
+        known = _Known(holds[-1])
         known.thread, known.changes = threading.get_ident(), changes
-        self._calls.append(known)
+        self._holds.append(known)
         first = self._first()
         if first.thread != known.thread:
             return False
@@ -118,16 +122,16 @@ def changing(method, changes=True):
 
     @functools.wraps(method)
     def guarded(self, *arguments, **options):
-        calls = [_Call()]
+        holds = []
         try:
             for use in self._uses():
-                if not use.take(calls, changes):
+                if not use.take(holds, changes):
                     raise _in_use(method.__name__, self)
             return method(self, *arguments, **options)
         except KeyboardInterrupt as interrupt:
             raise _shortened(interrupt)
         finally:
-            del calls[:]                # the error that goes on from here may be kept for long
+            holds.clear()               # the error that goes on from here may be kept for long
 
     return guarded
 
