@@ -129,7 +129,8 @@ def inside(caught):
     return {str(entry.path) for entry in caught.traceback if str(entry.path).startswith(PACKAGE)}
 
 
-@pytest.mark.parametrize("module, name", [("tqdm.std", "tqdm.refresh"), ("numpy", "isfinite")])
+@pytest.mark.parametrize("module, name", [
+    ("tqdm.std", "tqdm.refresh"), ("numpy", "isfinite"), ("time", "perf_counter")])
 def test_nor_of_what_that_calls(module, name, monkeypatch):
     within = {"__name__": module}
     exec("def pressed(*arguments, **options):\n    raise KeyboardInterrupt\n", within)
@@ -137,7 +138,7 @@ def test_nor_of_what_that_calls(module, name, monkeypatch):
     model.fit(*data(), verbose=0)
     monkeypatch.setattr(f"{module}.{name}", within["pressed"])
     with pytest.raises(KeyboardInterrupt) as caught:
-        model.evaluate(*data())
+        model.fit(*data(), validation_data=data())
     assert inside(caught) == {ai.use.__file__}
 
 

@@ -5,7 +5,9 @@ another thread changes it or has done so meanwhile: what was read may be half ol
 """
 
 import functools
+import sys
 import threading
+import traceback
 import weakref
 
 
@@ -96,25 +98,23 @@ def _in_use(where, owner):
 
 
 # Whose frames tell whoever has pressed Ctrl-C nothing.
-_INSIDE = (__package__, "numpy", "tqdm")
+_INSIDE = {__package__, "numpy", "tqdm", *sys.stdlib_module_names}
 
 
 def _shortened(interrupt):
-    """Without its frames, where it came in this package or in what that calls.
+    """Without its frames, where all are of this package and of what that calls.
 
-    A notebook takes long to draw each.  Those of a callback, and of what it calls, stay.
+    A notebook takes long to draw each.  With those of a callback all stay.
     """
-    frame = interrupt.__traceback__
-    while frame is not None and _package(frame) == __package__:
-        frame = frame.tb_next
-    if frame is None or _package(frame) in _INSIDE:
+    frames = [frame for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
+    if all(_package(frame) in _INSIDE for frame in frames):
         interrupt.__traceback__ = None
     return interrupt
 
 
 def _package(frame):
-    """The name of the package that a frame of a traceback is in."""
-    return str(frame.tb_frame.f_globals.get("__name__")).partition(".")[0]
+    """The name of the package that a frame is in."""
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 def changing(method, changes=True):
