@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import io
 import operator
 import os
 import signal
@@ -139,6 +140,17 @@ def test_nor_of_what_that_calls(module, name, monkeypatch):
     monkeypatch.setattr(f"{module}.{name}", within["pressed"])
     with pytest.raises(KeyboardInterrupt) as caught:
         model.fit(*data(), validation_data=data())
+    assert inside(caught) == {ai.use.__file__}
+
+
+def test_nor_of_where_a_bar_is_shown(monkeypatch):
+    class Stream(io.StringIO):
+        def write(self, text):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdout", Stream())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        new_model().fit(*data())
     assert inside(caught) == {ai.use.__file__}
 
 

@@ -97,17 +97,19 @@ def _in_use(where, owner):
     return RuntimeError(f"{where}: this {owner._noun} is in use by another thread")
 
 
-# Whose frames tell whoever has pressed Ctrl-C nothing.
-_INSIDE = {__package__, "numpy", "tqdm", *sys.stdlib_module_names}
+# Whose frames tell whoever has pressed Ctrl-C nothing; and whose, with all that these call.
+_OURS = {__package__, *sys.stdlib_module_names}
+_THEIRS = ("numpy", "tqdm")
 
 
 def _shortened(interrupt):
-    """Without its frames, where all are of this package and of what that calls.
+    """Without its frames, where it came in this package or in what that calls.
 
     A notebook takes long to draw each.  With those of a callback all stay.
     """
-    frames = [frame for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
-    if all(_package(frame) in _INSIDE for frame in frames):
+    packages = (_package(frame) for frame, _ in traceback.walk_tb(interrupt.__traceback__))
+    outside = next((package for package in packages if package not in _OURS), None)
+    if outside is None or outside in _THEIRS:
         interrupt.__traceback__ = None
     return interrupt
 
