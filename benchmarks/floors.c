@@ -2,14 +2,11 @@
  * page's SNN (784-100-10, T = 20, batch 15):
  *
  *     gcc -O3 -march=native -ffp-contract=off -fno-math-errno -fno-trapping-math \
- *         -o floors benchmarks/floors.c -lm && ./floors [PROCESSES]
+ *         -o floors benchmarks/floors.c -lm && ./floors
  *
  * Every loop is the least that its part of the work can be: no events are looked up, no
- * gradient is told from a weight, everything but D is in the first cache.  With PROCESSES, as
- * many do each part at the same time, on memory of their own: what they take longer is what the
- * cores have in common.
+ * gradient is told from a weight, everything but D is in the first cache.
  */
-#define _DEFAULT_SOURCE
 #if defined(__AVX512F__)
 #define NEUROAI_AVX512
 #elif defined(__AVX2__)
@@ -17,13 +14,9 @@
 #endif
 #include "../csrc/kernels/activation.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { ROW = 112, T = 20, B = 15, ROUNDS = 200, TRIES = 50 };
 
@@ -33,10 +26,6 @@ static const double SPIKES = 612, ROWS = 390.0 / B;
 
 static real D[B * T][ROW], V[T][ROW], e[T][ROW], y[T][ROW], w[ROW], v[ROW], g[ROW];
 static volatile real sink;
-
-static int processes = 1;
-static atomic_int *arrived;             /* at the begin of a try; of all processes */
-static int tries;                       /* of this process */
 
 static double now(void)
 {
@@ -103,24 +92,14 @@ static void backward(void)
     }
 }
 
-static void wait_for_all(void)
-{
-    atomic_fetch_add(arrived, 1);
-    tries++;
-    while (atomic_load(arrived) < processes * tries) {
-    }
-}
-
 /* nanoseconds of a vector, of `vecs` that a call goes through: the best of many tries */
 static double measured(const char *what, void (*call)(void), double vecs, double number)
 {
     double best = 1e9;
 
     for (int i = 0; i < TRIES; i++) {
-        double start;
+        const double start = now();
 
-        wait_for_all();
-        start = now();
         for (int round = 0; round < ROUNDS; round++) {
             call();
         }
@@ -140,30 +119,11 @@ static void fill(real *numbers, size_t n)
     }
 }
 
-int main(int count, char **arguments)
+int main(void)
 {
     const double vecs = (double)ROW / LANES, output = 16.0 / LANES;
     double sum = 0;
-    int parent = 1;
 
-    processes = count > 1 && atoi(arguments[1]) > 1 ? atoi(arguments[1]) : 1;
-    arrived = mmap(NULL, sizeof *arrived, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (arrived == MAP_FAILED) {
-        perror("mmap");
-        return 1;
-    }
-    for (int i = 1; parent && i < processes; i++) {
-        const pid_t child = fork();
-
-        if (child < 0) {
-            perror("fork");
-            return 1;
-        }
-        parent = child > 0;
-    }
-    if (!parent && !freopen("/dev/null", "w", stdout)) {
-        return 1;
-    }
     fill(D[0], sizeof D / sizeof(real));
     fill(V[0], sizeof V / sizeof(real));
     fill(e[0], sizeof e / sizeof(real));
@@ -184,7 +144,5 @@ int main(int count, char **arguments)
     sum += measured("output layer: y W, D W^T, y^T D", products, 16 * ROW,
                     T * (100 * output + 10 * vecs + 100 * output));
     printf("%-52s %45.2f us a digit\n", "together", sum);
-    while (parent && wait(NULL) > 0) {
-    }
     return 0;
 }
