@@ -96,6 +96,11 @@ def part(name, measured):
     return float(measured) / getattr(tolerances, name)
 
 
+def largest(parts):
+    """NaN where one is: max would pass it over."""
+    return float(np.max([*parts]))
+
+
 # ---- units -----------------------------------------------------------------
 
 
@@ -156,8 +161,8 @@ def farthest(actual, desired, bound):
     """
     assert actual.keys() == desired.keys()
     beside = {"decay": desired.get("bias", 0)}
-    return max(part(bound, distance(value, desired[name], beside.get(name, 0)))
-               for name, value in actual.items())
+    return largest(part(bound, distance(value, desired[name], beside.get(name, 0)))
+                   for name, value in actual.items())
 
 
 def adjoint(case, rng, bound):
@@ -177,7 +182,7 @@ def numeric(case, rng):
     gradients = case.backward(ai.ops, y, V)
     names = list(twin.parameters(gradients))
     rounding = rounding_of(case, y, V) / STEP
-    worst = 0.0
+    parts = []
     each = itertools.product([[name] for name in names], (False, True, True))
     for chosen, single in ((names, False), *each):
         for _ in range(20):
@@ -189,8 +194,8 @@ def numeric(case, rng):
             raise AssertionError("every direction meets a kink")
         forward, backward, size = twin.products(case, gradients, direction, *tangent)
         bound = tolerances.SWEEP_NUMERIC * size + rounding
-        worst = max(worst, abs(forward - backward) / bound)
-    return worst
+        parts.append(abs(forward - backward) / bound)
+    return largest(parts)
 
 
 def rounding_of(case, y, V):
@@ -418,20 +423,20 @@ def net_results(seed, kind):
 
 
 def net_farthest(net, actual, desired, bound):
-    actual, desired, worst = iter(actual), iter(desired), 0.0
+    actual, desired, parts = iter(actual), iter(desired), []
     for layer in net.model.layers:
         names = names_of(layer)
         if names:
-            worst = max(worst, farthest({name: next(actual) for name in names},
-                                        {name: next(desired) for name in names}, bound))
-    return worst
+            parts.append(farthest({name: next(actual) for name in names},
+                                  {name: next(desired) for name in names}, bound))
+    return largest(parts)
 
 
 def net_numeric(net, gradients, sides):
     """Along a random direction of all weights at once, and of each array."""
     rng = np.random.default_rng(net.seed)
     weights = net.model.get_weights()
-    here, worst = sides(weights), 0.0
+    here, parts = sides(weights), []
     for chosen in (range(len(weights)), *[[i] for i in range(len(weights))]):
         for _ in range(20):
             direction = [rng.standard_normal(w.shape) * (i in chosen)
@@ -449,6 +454,6 @@ def net_numeric(net, gradients, sides):
         terms = np.concatenate(
             [np.ravel(g * u) for g, u in zip(gradients, direction, strict=True)])
         rounding = 16 * np.spacing(loss[1]) / STEP_NET
-        worst = max(worst, abs(forward - terms.sum())
-                    / (tolerances.SWEEP_NUMERIC * np.abs(terms).sum() + rounding))
-    return worst
+        parts.append(abs(forward - terms.sum())
+                     / (tolerances.SWEEP_NUMERIC * np.abs(terms).sum() + rounding))
+    return largest(parts)

@@ -12,6 +12,7 @@ import threading
 import neuroai_c as ai
 import numpy as np
 import pytest
+import tqdm
 from neuroai_c import files, models, saving
 from tolerances import assert_same_bits
 
@@ -143,15 +144,28 @@ def test_nor_of_what_that_calls(module, name, monkeypatch):
     assert inside(caught) == {ai.use.__file__}
 
 
-def test_nor_of_where_a_bar_is_shown(monkeypatch):
-    class Stream(io.StringIO):
-        def write(self, text):
-            raise KeyboardInterrupt
+class Pressed(io.StringIO):
+    """Where nothing is written, as Ctrl-C comes."""
 
-    monkeypatch.setattr("sys.stdout", Stream())
+    def write(self, text):
+        raise KeyboardInterrupt
+
+
+def test_nor_of_where_a_bar_is_shown(monkeypatch):
+    monkeypatch.setattr("sys.stdout", Pressed())
     with pytest.raises(KeyboardInterrupt) as caught:
         new_model().fit(*data())
     assert inside(caught) == {ai.use.__file__}
+
+
+def test_a_bar_that_is_cut_lets_others_be_drawn(monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("sys.stdout", Pressed())
+        new_model().fit(*data())
+    thread = threading.Thread(target=new_model().fit, args=data(), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 def test_a_traceback_shows_a_callback(alarm):
@@ -164,6 +178,16 @@ def test_a_traceback_shows_a_callback(alarm):
     with pytest.raises(KeyboardInterrupt) as caught, alarm:
         train(new_model(), callbacks=[Endless()])
     assert caught.traceback[-1].name == "on_epoch_begin"
+
+
+def test_a_traceback_shows_batches_that_have_a_bar():
+    def batches():
+        yield data()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        new_model().fit(tqdm.tqdm(batches(), file=io.StringIO()), verbose=0)
+    assert caught.traceback[-1].name == "batches"
 
 
 def test_a_traceback_shows_the_callback_of_a_call(alarm):

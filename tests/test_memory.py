@@ -114,8 +114,10 @@ def test_a_call_ends_without_memory():
     uses, holds = model._uses(), []
     assert all([use.take(holds, changes=True) for use in uses])
     testcapi.set_nomemory(0)
-    holds.clear()
-    testcapi.remove_mem_hooks()
+    try:
+        holds.clear()
+    finally:
+        testcapi.remove_mem_hooks()
     assert [use._first() for use in uses] == [None] * 13
 
 

@@ -30,6 +30,11 @@ class _Bar(tqdm):
     shown = True
     monitor_interval = 0                # no thread that stays: `update` looks at the time
 
+    def refresh(self, nolock=False, lock_args=None):
+        """As tqdm's, which keeps the lock for ever where Ctrl-C comes while it writes."""
+        with self.get_lock():           # which the same thread may take again
+            return super().refresh(nolock=True)
+
 
 # tqdm's lock between threads without the one between processes, which a child that is killed
 # would keep, and which some ways to start processes need a process more for.

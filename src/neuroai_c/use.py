@@ -17,8 +17,8 @@ class _Hold:
     Whatever ends it, nothing has to be given back, as a Use knows it by a weak reference only:
     Ctrl-C can come at any moment, between taking a lock and being ready to release it as well.
 
-    Each Use has one of its own: where memory is short, Python 3.12 leaves the weak references to
-    an object that goes dangling, if there is more than one.
+    Each Use has one of its own: where memory is short, Python up to 3.12 leaves the weak references
+    to an object that goes dangling, if there is more than one.
     """
 
 
@@ -26,6 +26,18 @@ class _Known(weakref.ref):
     """What a Use knows of a hold."""
 
     __slots__ = ("thread", "changes")
+
+
+class _Thread(threading.local):
+    """What tells a thread from all others, also those that a forked child has not got: its number
+    may be that of another one there.
+    """
+
+    def __init__(self):
+        self.token = object()
+
+
+_this_thread = _Thread()
 
 
 class Use:
@@ -52,10 +64,10 @@ class Use:
                     pass
         holds.append(_Hold())           # the only reference to it
         known = _Known(holds[-1])
-        known.thread, known.changes = threading.get_ident(), changes
+        known.thread, known.changes = _this_thread.token, changes
         self._holds.append(known)
         first = self._first()
-        if first.thread != known.thread:
+        if first.thread is not known.thread:
             return False
         if changes:                     # the call first: see `seen`
             first.changes = True
@@ -67,7 +79,7 @@ class Use:
         changes, first = self._changes, self._first()
         if first is None or not first.changes:
             return changes
-        return "changed by this thread" if first.thread == threading.get_ident() else None
+        return "changed by this thread" if first.thread is _this_thread.token else None
 
 
 class Look:
@@ -97,26 +109,21 @@ def _in_use(where, owner):
     return RuntimeError(f"{where}: this {owner._noun} is in use by another thread")
 
 
-# Whose frames tell whoever has pressed Ctrl-C nothing; and whose, with all that these call.
-_OURS = {__package__, *sys.stdlib_module_names}
-_THEIRS = ("numpy", "tqdm")
+# Whose frames tell whoever has pressed Ctrl-C nothing.
+_INSIDE = {__package__, "numpy", "tqdm", *sys.stdlib_module_names}
 
 
 def _shortened(interrupt):
-    """Without its frames, where it came in this package or in what that calls.
+    """Without its frames, where all are of this package and of what that calls.
 
     A notebook takes long to draw each.  With those of a callback all stay.
     """
-    packages = (_package(frame) for frame, _ in traceback.walk_tb(interrupt.__traceback__))
-    outside = next((package for package in packages if package not in _OURS), None)
-    if outside is None or outside in _THEIRS:
+    modules = [str(frame.f_globals.get("__name__"))
+               for frame, _ in traceback.walk_tb(interrupt.__traceback__)]
+    is_bar = f"{__package__}.progress" in modules       # wherever that is drawn
+    if is_bar or all(module.partition(".")[0] in _INSIDE for module in modules):
         interrupt.__traceback__ = None
     return interrupt
-
-
-def _package(frame):
-    """The name of the package that a frame is in."""
-    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 def changing(method, changes=True):
