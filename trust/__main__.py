@@ -59,13 +59,21 @@ def _record(name, outcome, seconds):
     """Replaces the check's row in the table of docs/trust.md."""
     outcome = " ".join(outcome.split()).replace("|", "/").replace(f"{ROOT}/", "")
     outcome = outcome if len(outcome) < 1000 else f"{outcome[:1000]} ..."
-    row = f"| {name} | {outcome} | {datetime.date.today()} | {_machine()} | {seconds:.0f} s |"
+    row = (f"| {name} | {outcome} | {datetime.date.today()} | {_commit()} | {_machine()} "
+           f"| {seconds:.0f} s |")
     lines = REPORT.read_text().splitlines()
     rows = [i for i, line in enumerate(lines) if line.startswith(f"| {name} |")]
     if len(rows) != 1:
         raise SystemExit(f"{REPORT} must have one row for {name!r}, has {len(rows)}")
     lines[rows[0]] = row
     REPORT.write_text("\n".join(lines) + "\n")
+
+
+def _commit():
+    """That of the code, or what stands for it where there is none."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True,
+                          text=True)
+    return done.stdout.strip() or "-"
 
 
 def _machine():
