@@ -178,14 +178,13 @@ def _interrupted(name, prompt, quick):
         prompt.close()
     back = {call: np.add(left[call], shown[call]) for call in left}
     ended, shown = (np.concatenate([each[call] for call in SHORT]) for each in (left, back))
-    # In a notebook the call's end is held to the bound, and the prompt as well, or, where that of
-    # an empty loop takes more than half of it, to that and as much again as half.
+    # A notebook alone takes as long to draw the traceback of an empty loop: there the call's end
+    # is held to the bound, and the prompt to that of the loop and the bound.
     terminal = name == "terminal"
-    prompt_limit = SECONDS if terminal else max(SECONDS, _late(back[NOTHING]) + SECONDS / 2)
     limits = [
         ("short batches", shown if terminal else ended, SECONDS),
         ("long batches", back[LONG] if terminal else left[LONG], longest + SECONDS),
-        ("the prompt", shown, prompt_limit),
+        ("the prompt", shown, SECONDS if terminal else _late(back[NOTHING]) + SECONDS),
     ]
     for what, seconds, limit in limits:
         assert quick or _late(seconds) <= limit, (
