@@ -158,6 +158,19 @@ def test_nor_of_where_a_bar_is_shown(monkeypatch):
     assert inside(caught) == {ai.use.__file__}
 
 
+def test_a_bar_that_is_half_made_goes_without_a_word(monkeypatch):
+    def pressed(*arguments):
+        raise KeyboardInterrupt
+
+    told = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    monkeypatch.setattr("tqdm.tqdm._get_free_pos", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        new_model().fit(*data())
+    gc.collect()
+    assert not told
+
+
 def test_a_bar_that_is_cut_lets_others_be_drawn(monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("sys.stdout", Pressed())

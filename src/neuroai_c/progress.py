@@ -35,6 +35,9 @@ class _Bar(tqdm):
         with self.get_lock():           # which the same thread may take again
             return super().refresh(nolock=True)
 
+    def __del__(self):
+        """Nothing: `with` has closed it, but where Ctrl-C came while it was made."""
+
 
 # tqdm's lock between threads without the one between processes, which a child that is killed
 # would keep, and which some ways to start processes need a process more for.
