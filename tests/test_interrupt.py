@@ -1,5 +1,6 @@
 """Ctrl-C: whenever it comes, the model is one of whole batches, and goes on as such a one does."""
 
+import contextlib
 import copy
 import gc
 import io
@@ -156,6 +157,37 @@ def test_nor_of_where_a_bar_is_shown(monkeypatch):
     with pytest.raises(KeyboardInterrupt) as caught:
         new_model().fit(*data())
     assert inside(caught) == {ai.use.__file__}
+
+
+def test_nor_does_a_bar_of_the_user():
+    """That keeps tqdm's own lock."""
+    with pytest.raises(KeyboardInterrupt):
+        for _ in tqdm.tqdm(range(3), file=Pressed()):
+            pass
+    thread = threading.Thread(target=new_model().fit, args=data(), daemon=True)
+    thread.start()
+    thread.join(20)
+    with contextlib.suppress(RuntimeError):
+        tqdm.tqdm.get_lock().release()
+    assert not thread.is_alive()
+
+
+def test_ctrl_c_is_told_where_a_bar_can_no_longer_be_drawn(monkeypatch):
+    class Broken(io.StringIO):
+        def write(self, text):
+            if is_pressed:
+                raise BrokenPipeError
+            return len(text)
+
+    class Presses(ai.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            is_pressed.append(True)
+            raise KeyboardInterrupt
+
+    is_pressed = []
+    monkeypatch.setattr("sys.stdout", Broken())
+    with pytest.raises(KeyboardInterrupt):
+        new_model().fit(*data(), callbacks=[Presses()])
 
 
 def test_a_bar_that_is_half_made_goes_without_a_word(monkeypatch):

@@ -16,7 +16,7 @@ import neuroai_c as ai
 import numpy as np
 import pytest
 from children import digest, python, small_data, small_model, trained
-from neuroai_c import progress
+from neuroai_c import progress, use
 
 HERE = Path(__file__).parent
 
@@ -235,6 +235,50 @@ class in_use:
         self.ended.set()
         self.thread.join()
         assert self.error is None, self.error
+
+
+def at_first_call(monkeypatch, owner, name, function):
+    """Has another thread do something as that method is called for the first time."""
+    method = getattr(owner, name)
+
+    def late(*arguments, **options):
+        monkeypatch.undo()
+        thread = threading.Thread(target=function)
+        thread.start()
+        thread.join()
+        return method(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, late)
+
+
+def test_a_copy_reads_after_it_has_begun_to_look(monkeypatch):
+    model = ai.Sequential([ai.layers.SNU(2)])
+    at_first_call(monkeypatch, use.Look, "__init__", lambda: model.build((None, None, 3)))
+    assert copy.deepcopy(model).output_shape == (None, 2)
+
+
+@pytest.mark.parametrize("call", ["fit", "get_weights"])
+def test_a_layer_that_is_added_meanwhile(monkeypatch, call):
+    model = small_model(ai)
+    method = "take" if call == "fit" else "seen"
+    at_first_call(monkeypatch, use.Use, method, lambda: model.add(ai.layers.Dense(4)))
+    with pytest.raises(RuntimeError, match=IN_USE):
+        model.fit(*small_data(), verbose=0) if call == "fit" else model.get_weights()
+
+
+def test_changes_of_the_same_thread_are_seen():
+    class Looks(ai.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            look = use.Look("get_weights", self.model)
+            look.check()
+            self.model.set_weights(self.model.get_weights())
+            with pytest.raises(RuntimeError, match=IN_USE):
+                look.check()
+            looked.append(epoch)
+
+    looked = []
+    small_model(ai).fit(*small_data(), verbose=0, callbacks=[Looks()])
+    assert looked == [0]
 
 
 X, Y = small_data()

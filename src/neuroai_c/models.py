@@ -518,10 +518,11 @@ class Sequential:
             raise ValueError(f"{where}: the model has no weights yet: call build")
 
     def __getstate__(self):
+        look = Look("a copy", self)     # before anything is read
         # The network in C is made anew where it is needed.
         state = {**self.__dict__, "_network": None}
         del state["_use"]
-        return {**state, "_use": Look("a copy", self)}
+        return {**state, "_use": look}
 
     def __setstate__(self, state):
         self.__dict__.update(state)

@@ -5,7 +5,6 @@ import sys
 import threading
 
 from tqdm import tqdm
-from tqdm.std import TqdmDefaultWriteLock
 
 
 class _Silent:
@@ -35,13 +34,21 @@ class _Bar(tqdm):
         with self.get_lock():           # which the same thread may take again
             return super().refresh(nolock=True)
 
-    def __del__(self):
-        """Nothing: `with` has closed it, but where Ctrl-C came while it was made."""
+    def __exit__(self, kind, *error):
+        try:
+            self.close()
+        except Exception:
+            if kind is None:            # else what the bar is written to hides no Ctrl-C
+                raise
+
+    # Nothing: `with` has closed it, but where Ctrl-C came while it was made.  In C, as Python
+    # would lose a Ctrl-C here.
+    __del__ = object.__hash__
 
 
-# tqdm's lock between threads without the one between processes, which a child that is killed
-# would keep, and which some ways to start processes need a process more for.
-_Bar.set_lock(TqdmDefaultWriteLock.th_lock)
+# Not tqdm's: its lock between processes stays with a child that is killed, and some ways to start
+# processes need a process more for it; that between threads stays with a bar that Ctrl-C cuts.
+_Bar.set_lock(threading.RLock())
 
 if hasattr(os, "register_at_fork"):
     # A thread that the child does not have may hold the lock.

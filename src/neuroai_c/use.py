@@ -75,11 +75,11 @@ class Use:
         return True
 
     def seen(self):
-        """None where another thread changes the object; else equal as long as none has begun to."""
+        """None where another thread changes the object; else equal as long as no change begins."""
         changes, first = self._changes, self._first()
         if first is None or not first.changes:
             return changes
-        return "changed by this thread" if first.thread is _this_thread.token else None
+        return (changes,) if first.thread is _this_thread.token else None
 
 
 class Look:
@@ -96,7 +96,8 @@ class Look:
 
     def check(self):
         """RuntimeError where another thread has changed something."""
-        if None in self._before or [use.seen() for use in self._uses] != self._before:
+        if (None in self._before or self._owner._uses() != self._uses
+                or [use.seen() for use in self._uses] != self._before):
             raise _in_use(self._where, self._owner)
 
     def __reduce__(self):
@@ -133,9 +134,12 @@ def changing(method, changes=True):
     def guarded(self, *arguments, **options):
         holds = []
         try:
-            for use in self._uses():
+            uses = self._uses()
+            for use in uses:
                 if not use.take(holds, changes):
                     raise _in_use(method.__name__, self)
+            if self._uses() != uses:    # another thread has added or removed a layer meanwhile
+                raise _in_use(method.__name__, self)
             return method(self, *arguments, **options)
         except KeyboardInterrupt as interrupt:
             raise _shortened(interrupt)

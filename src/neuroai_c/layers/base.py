@@ -139,9 +139,10 @@ class Layer(Shown):
         return sum(weight.size for weight in self._arrays())
 
     def __getstate__(self):
+        look = Look("a copy", self)     # before anything is read
         state = {**self.__dict__}
         del state["_use"]
-        return {**state, "_use": Look("a copy", self)}
+        return {**state, "_use": look}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
