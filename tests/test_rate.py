@@ -112,6 +112,6 @@ def test_more_numbers_than_are_worked_on_at_once(threads):
     before = ai.get_num_threads()
     ai.set_num_threads(threads)
     try:
-        assert_encoded(numbers, 1, 0.3)
+        assert_encoded(numbers, 2, 0.3)
     finally:
         ai.set_num_threads(before)

@@ -123,13 +123,12 @@ static void rate_start(uint32_t *index, uint32_t *threshold, const double *data,
 
 /* ---- a step ------------------------------------------------------------------ */
 
-static void rate_step(uint64_t *bits, const uint32_t *index, const uint32_t *threshold,
-                      MersenneTwister *mt, const double *data, double most,
-                      const ptrdiff_t *first, ptrdiff_t t, ptrdiff_t begin, ptrdiff_t end,
-                      ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N)
+static void rate_step(uint64_t *bits, ptrdiff_t bit, const uint32_t *index,
+                      const uint32_t *threshold, MersenneTwister *mt, const double *data,
+                      double most, const ptrdiff_t *first, ptrdiff_t t,
+                      ptrdiff_t begin, ptrdiff_t end, ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N)
 {
-    uint64_t word = 0;
-    ptrdiff_t bit = 0;                          /* number of this candidate, from 0 */
+    uint64_t word = bit & 63 ? bits[bit / 64] : 0;
 
     for (ptrdiff_t s = begin; s < end; s++) {
         const uint64_t row = (uint64_t)((t * samples + s) * N);        /* its first draw */
@@ -171,22 +170,22 @@ static void rate_step(uint64_t *bits, const uint32_t *index, const uint32_t *thr
 /* ---- events -------------------------------------------------------------------- */
 
 static ptrdiff_t rate_survivors(ptrdiff_t *count, uint64_t *any, const uint64_t *bits,
-                                ptrdiff_t apart, const ptrdiff_t *first,
+                                ptrdiff_t bit, ptrdiff_t apart, const ptrdiff_t *first,
                                 ptrdiff_t begin, ptrdiff_t end, ptrdiff_t T)
 {
-    const ptrdiff_t candidates = first[end] - first[begin];
+    const ptrdiff_t last = bit + first[end] - first[begin];
     ptrdiff_t left = 0;
 
-    for (ptrdiff_t w = 0; w < (candidates + 63) / 64; w++) {
+    for (ptrdiff_t w = (bit + 63) / 64; w < (last + 63) / 64; w++) {
         any[w] = 0;
         for (ptrdiff_t t = 0; t < T; t++) {
             any[w] |= bits[t * apart + w];
         }
     }
-    for (ptrdiff_t s = begin, k = 0; s < end; s++) {
+    for (ptrdiff_t s = begin; s < end; s++) {
         count[s] = 0;
-        for (; k < first[s + 1] - first[begin]; k++) {
-            count[s] += (ptrdiff_t)(any[k / 64] >> k % 64 & 1);
+        for (ptrdiff_t k = first[s]; k < first[s + 1]; k++, bit++) {
+            count[s] += (ptrdiff_t)(any[bit / 64] >> bit % 64 & 1);
         }
         left += count[s];
     }

@@ -31,16 +31,17 @@ static void rate_start(uint32_t *index, uint32_t *threshold, const double *data,
                        ptrdiff_t T, ptrdiff_t N);
 
 /* bits of step t, of the candidates of the samples from begin to end, the first of which has
- * bit 0 of the first word; a generator goes through steps and samples in rising order */
-static void rate_step(uint64_t *bits, const uint32_t *index, const uint32_t *threshold,
-                      MersenneTwister *mt, const double *data, double most,
-                      const ptrdiff_t *first, ptrdiff_t t, ptrdiff_t begin, ptrdiff_t end,
-                      ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N);
+ * bit number `bit`, those before it being written; a generator goes through steps and samples
+ * in rising order */
+static void rate_step(uint64_t *bits, ptrdiff_t bit, const uint32_t *index,
+                      const uint32_t *threshold, MersenneTwister *mt, const double *data,
+                      double most, const ptrdiff_t *first, ptrdiff_t t,
+                      ptrdiff_t begin, ptrdiff_t end, ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N);
 
 /* any: which of these candidates spike at all, from the bits of all steps, which lie apart
- * words apart; count: how many in each sample.  Returns how many. */
+ * words apart; count: how many in each sample; `bit` as above.  Returns how many. */
 static ptrdiff_t rate_survivors(ptrdiff_t *count, uint64_t *any, const uint64_t *bits,
-                                ptrdiff_t apart, const ptrdiff_t *first,
+                                ptrdiff_t bit, ptrdiff_t apart, const ptrdiff_t *first,
                                 ptrdiff_t begin, ptrdiff_t end, ptrdiff_t T);
 
 /* their events, from the index of the first of these candidates on */

@@ -1,4 +1,4 @@
-/* Rate coding of an array: the samples in parts, a time step after the other. */
+/* Rate coding of an array: the samples in parts, a time step after the other, in pieces. */
 #include "border.h"
 
 #include "../runtime/pages.h"
@@ -7,8 +7,8 @@
 /* what is done before step 0 and after step T - 1 */
 enum { COUNT = -2, START = -1 };
 
-/* Numbers of a part that are worked on before signals are asked for, where a phase can be cut:
- * some 20 ms.  A time step is one piece: it takes less a number. */
+/* Numbers of a part that are worked on before signals are asked for: 20 ms at most, of a time
+ * step some 4. */
 enum { PIECE = 1 << 22 };
 
 /* Of every part: its samples, its generator, which draws all numbers on its own, where its
@@ -29,7 +29,7 @@ typedef struct {
     const double *data;
     double most;
     ptrdiff_t t, samples, T, N;
-    ptrdiff_t piece, pieces;            /* of COUNT, START and the events */
+    ptrdiff_t piece, pieces;            /* of a phase */
 } RateJob;
 
 static ptrdiff_t cut(ptrdiff_t size, ptrdiff_t piece, ptrdiff_t pieces)
@@ -59,6 +59,7 @@ static void rate_part(const RateJob *job, RatePart *part)
     const ptrdiff_t t = job->t, begin = part->begin, end = part->end, T = job->T;
     const ptrdiff_t from = begin + cut(end - begin, job->piece, job->pieces);
     const ptrdiff_t to = begin + cut(end - begin, job->piece + 1, job->pieces);
+    const ptrdiff_t bit = job->first[from] - job->first[begin];
 
     if (t == COUNT) {
         rate_count(job->count, job->data, job->most, from, to, T, job->N);
@@ -66,13 +67,14 @@ static void rate_part(const RateJob *job, RatePart *part)
         rate_start(job->index, job->threshold, job->data, job->most, job->first, from, to, T,
                    job->N);
     } else if (t < T) {
-        rate_step(job->bits + part->word + t * job->apart, job->index, job->threshold, &part->mt,
-                  job->data, job->most, job->first, t, begin, end, job->samples, T, job->N);
+        rate_step(job->bits + part->word + t * job->apart, bit, job->index, job->threshold,
+                  &part->mt, job->data, job->most, job->first, t, from, to, job->samples, T,
+                  job->N);
     } else if (t == T) {
         uint64_t *bits = job->bits + part->word;
 
-        part->left = rate_survivors(job->count, bits + T * job->apart, bits, job->apart,
-                                    job->first, begin, end, T);
+        part->left += rate_survivors(job->count, bits + T * job->apart, bits, bit, job->apart,
+                                     job->first, from, to, T);
     } else {
         ptrdiff_t before = 0;
 
@@ -96,9 +98,7 @@ static void rate_rank(void *argument, Team *Py_UNUSED(team), int rank, int ranks
 static int rate_run(RateJob *job, ptrdiff_t begin, ptrdiff_t end)
 {
     for (job->t = begin; job->samples > 0 && job->t < end; job->t++) {
-        const int whole = job->t >= 0 && job->t <= job->T;
-
-        job->pieces = whole ? 1 : job->samples / job->parts * job->N / PIECE + 1;
+        job->pieces = job->samples / job->parts * job->N / PIECE + 1;
         for (job->piece = 0; job->piece < job->pieces; job->piece++) {
             Py_BEGIN_ALLOW_THREADS
             team_run(rate_rank, job, job->parts);

@@ -122,10 +122,11 @@ static ptrdiff_t *first_of(const ptrdiff_t *count, ptrdiff_t samples)
     return first;
 }
 
-/* the events of data, as if by `parts` threads; between counting and the rest `data` may be
- * replaced by `later` */
+/* the events of data, as if by `parts` threads, each in `pieces`; between counting and the rest
+ * `data` may be replaced by `later` */
 static Spikes encode(const double *data, const double *later, double most, uint32_t seed,
-                     ptrdiff_t parts, ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N)
+                     ptrdiff_t parts, ptrdiff_t pieces, ptrdiff_t samples, ptrdiff_t T,
+                     ptrdiff_t N)
 {
     static MersenneTwister mt[MOST_PARTS];
     const ptrdiff_t words = spikes_words(T);
@@ -151,10 +152,21 @@ static Spikes encode(const double *data, const double *later, double most, uint3
         mt_seed(&mt[p], seed);
         rate_start(index, threshold, later, most, first, begin, end, T, N);
         for (ptrdiff_t t = 0; t < T; t++) {
-            rate_step(bits[p] + t * apart[p], index, threshold, &mt[p], later, most, first, t,
-                      begin, end, samples, T, N);
+            for (ptrdiff_t i = 0; i < pieces; i++) {
+                const ptrdiff_t from = begin + part_begin(i, pieces, end - begin);
+                const ptrdiff_t to = begin + part_begin(i + 1, pieces, end - begin);
+
+                rate_step(bits[p] + t * apart[p], first[from] - first[begin], index, threshold,
+                          &mt[p], later, most, first, t, from, to, samples, T, N);
+            }
         }
-        rate_survivors(count, any[p], bits[p], apart[p], first, begin, end, T);
+        for (ptrdiff_t i = 0; i < pieces; i++) {
+            const ptrdiff_t from = begin + part_begin(i, pieces, end - begin);
+            const ptrdiff_t to = begin + part_begin(i + 1, pieces, end - begin);
+
+            rate_survivors(count, any[p], bits[p], first[from] - first[begin], apart[p], first,
+                           from, to, T);
+        }
     }
     of_events = first_of(count, samples);
     events = array_of(of_events[samples] * (1 + words), sizeof *events);
@@ -170,10 +182,11 @@ static Spikes encode(const double *data, const double *later, double most, uint3
 
 static void test_encode(double most, ptrdiff_t parts, ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N)
 {
+    const ptrdiff_t pieces = any_of(1, 5);
     const uint32_t seed = (uint32_t)random_bits();
     const double *data = data_of(samples * N, T), *other = data_of(samples * N, T);
     const uint8_t *wanted = plain_spikes(data, most, seed, samples, T, N);
-    const Spikes x = encode(data, data, most, seed, parts, samples, T, N);
+    const Spikes x = encode(data, data, most, seed, parts, pieces, samples, T, N);
     const Spikes same = spikes_of(wanted, samples, T, N);
     Spikes changed;
 
@@ -181,7 +194,7 @@ static void test_encode(double most, ptrdiff_t parts, ptrdiff_t samples, ptrdiff
     CHECK(!memcmp(x.events, same.events,
                   (size_t)(x.first[samples] * (1 + x.words)) * sizeof *x.events));
     /* data that another thread changes meanwhile: other spikes, but of inputs that there are */
-    changed = encode(data, other, most, seed, parts, samples, T, N);
+    changed = encode(data, other, most, seed, parts, pieces, samples, T, N);
     for (ptrdiff_t e = 0; e < changed.first[samples]; e++) {
         CHECK(changed.events[e * (1 + changed.words)] < (uint32_t)N);
     }
@@ -199,7 +212,7 @@ static void test_last_bit(ptrdiff_t N)
     for (ptrdiff_t i = 0; i < N; i++) {
         data[i] = textbook_draw(&mt) + (double)(i % 3 - 1) * 0x1p-53;
     }
-    x = encode(data, data, 1, 77, 1, 1, 1, N);
+    x = encode(data, data, 1, 77, 1, 1, 1, 1, N);
     CHECK(x.first[1] == N / 3);
     for (ptrdiff_t e = 0; e < x.first[1]; e++) {
         CHECK(x.events[2 * e] == (uint32_t)(3 * e + 2));
