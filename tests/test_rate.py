@@ -107,7 +107,7 @@ def test_no_examples_take_no_time():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_more_numbers_than_are_worked_on_at_once(threads):
-    """Between pieces of some 4 million of a thread's numbers Ctrl-C is looked for."""
+    """Between pieces of a million of a thread's numbers Ctrl-C is looked for."""
     numbers = data(1001, 9001)
     before = ai.get_num_threads()
     ai.set_num_threads(threads)

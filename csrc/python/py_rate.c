@@ -7,9 +7,9 @@
 /* what is done before step 0 and after step T - 1 */
 enum { COUNT = -2, START = -1 };
 
-/* Numbers of a part that are worked on before signals are asked for: 20 ms at most, of a time
- * step some 4. */
-enum { PIECE = 1 << 22 };
+/* Numbers of a part that are worked on before signals are asked for: some 5 ms, of a time step
+ * one. */
+enum { PIECE = 1 << 20 };
 
 /* Of every part: its samples, its generator, which draws all numbers on its own, where its
  * bits begin in a row of words, its events and those written. */

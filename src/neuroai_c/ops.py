@@ -495,10 +495,15 @@ def rate_encode(data2D, N_ts, max_is_present_for, seed=0):
         >>> rate_encode(np.array([[1.0]]), 2, 2).shape
         (1, 2, 1)
     """
-    return _encode("rate_encode", data2D, N_ts, max_is_present_for, seed)
+    arguments, features = _to_encode("rate_encode", data2D, N_ts, max_is_present_for, seed)
+    return Spikes._from_events(_core.f64.rate_encode(*arguments), features)
 
 
-def _encode(where, data2D, N_ts, max_is_present_for, seed):
+def _to_encode(where, data2D, N_ts, max_is_present_for, seed):
+    """Arguments of the kernel, and the axes of the features.
+
+    Whoever asks for them calls the kernel: after Ctrl-C a notebook takes long to draw each frame.
+    """
     data = checks.real(where, "data2D", data2D, np.dtype(np.float64))
     if data.ndim < 1:
         raise ValueError(f"{where}: data2D must have the axes (examples, ...), got a number")
@@ -506,5 +511,4 @@ def _encode(where, data2D, N_ts, max_is_present_for, seed):
     most = checks.number(where, "max_is_present_for", max_is_present_for)
     seed = checks.integer(where, "seed", seed, 0, 2**32 - 1)
     features = data.shape[1:]
-    events = _core.f64.rate_encode(data.reshape(len(data), _size(features)), N_ts, most, seed)
-    return Spikes._from_events(events, features)
+    return (data.reshape(len(data), _size(features)), N_ts, most, seed), features

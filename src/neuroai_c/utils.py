@@ -5,7 +5,8 @@ import wave
 
 import numpy as np
 
-from . import checks, files, ops
+from . import _core, checks, files, ops
+from .spikes import Spikes
 
 
 def transform_rate(data2D, N_ts, max_is_present_for, seed=0):
@@ -38,7 +39,8 @@ def transform_rate(data2D, N_ts, max_is_present_for, seed=0):
         >>> np.asarray(s).sum(axis=1).tolist()
         [[0, 1, 1]]
     """
-    return ops._encode("transform_rate", data2D, N_ts, max_is_present_for, seed)
+    arguments, features = ops._to_encode("transform_rate", data2D, N_ts, max_is_present_for, seed)
+    return Spikes._from_events(_core.f64.rate_encode(*arguments), features)
 
 
 def to_categorical(y, num_classes=None, dtype="float32"):
