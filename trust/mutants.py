@@ -28,6 +28,7 @@ NOUNS = {
     "layers.c": ("layers", "dropout", "regularizers", "network"),
     "loss.c": ("loss", "network"),
     "outputs.c": ("fit", "network", "models"),
+    "py_rate.c": ("rate",),
     "run.c": ("fit", "network", "models"),
     "snu.c": ("masks", "network", "snu"),
     "update.c": ("optimizer", "network", "models"),

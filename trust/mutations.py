@@ -224,6 +224,9 @@ MUTANTS = {
         Mutant("mt_temper(mt->key[2 * at + 1]) >> 6", "mt_temper(mt->key[2 * at]) >> 6"),
         Mutant("bits[bit / 64 - 1] = word;\n                    word = 0;", "bits[bit / 64 - 1] = word;"),
         Mutant("if (bit & 63) {\n        bits", "if (bit & 31) {\n        bits"),
+        Mutant("word = bit & 63 ? bits[bit / 64] : 0;", "word = 0;"),
+        Mutant("w = (bit + 63) / 64;", "w = bit / 64 + 1;"),
+        Mutant("last = bit + first[end] - first[begin];", "last = first[end] - first[begin];"),
         Mutant("any[w] |= bits[t * apart + w];", "any[w] = bits[t * apart + w];"),
         Mutant("mask[32 + i] |= (high >> i & 1) << t;", "mask[32 + i] |= (low >> i & 1) << t;"),
         Mutant("bits + 32 * k * apart + w, apart", "bits + 32 * k * apart, apart"),
@@ -394,5 +397,12 @@ MUTANTS = {
         Mutant("            step += 1;\n", ""),
         Mutant("if (!isfinite(loss) || ", "if ("),
         Mutant("            if (by_row && !rows) {      /* they have all made this step */\n                kernel_met(net->layers, step, rank, ranks);\n            }\n", ""),
+    ],
+    "python/py_rate.c": [
+        Mutant("bit = job->first[from] - job->first[begin];", "bit = 0;"),
+        Mutant("part->left += rate_survivors(", "part->left = rate_survivors("),
+        Mutant("before += other->left;", "before = other->left;"),
+        Mutant("part->word = job->first[part->begin] / 64 + i;",
+               "part->word = job->first[part->begin] / 64;"),
     ],
 }
