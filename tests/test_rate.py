@@ -105,13 +105,17 @@ def test_no_examples_take_no_time():
     assert ai.ops.rate_encode(np.ones((0, 3)), 2**40, 1).shape == (0, 2**40, 3)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_more_numbers_than_are_worked_on_at_once(threads):
-    """Between pieces of a million of a thread's numbers Ctrl-C is looked for."""
-    numbers = data(1001, 9001)
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+@pytest.mark.parametrize("shape, N_ts, some", [((1001, 9001), 2, 1), ((30_000, 97), 3, 0.1),
+                                               ((3, 700_000), 3, 0.1), ((9_000, 64), 40, 1)],
+                         ids=str)
+def test_more_numbers_than_are_worked_on_at_once(shape, N_ts, some, threads):
+    """A thread takes its samples in pieces, and the numbers of other threads in pieces too."""
+    numbers = np.where(data(*shape, seed=1) < some, data(*shape), 0)
+    numbers[:len(numbers) // 4] *= some == 1
     before = ai.get_num_threads()
     ai.set_num_threads(threads)
     try:
-        assert_encoded(numbers, 2, 0.3)
+        assert_encoded(numbers, N_ts, 0.3)
     finally:
         ai.set_num_threads(before)

@@ -35,7 +35,7 @@ def main():
     if unknown:
         sys.exit(f"no check {', '.join(unknown)}: choose from {', '.join(CHECKS)}")
     for name in options.checks or CHECKS:
-        begun = time.monotonic()
+        begun, commit = time.monotonic(), _commit()
         try:
             module = importlib.import_module(f"trust.{name}")
             print(f"== {name}: {module.__doc__.splitlines()[0]}", flush=True)
@@ -51,15 +51,15 @@ def main():
         seconds = time.monotonic() - begun
         print(f"== {name}: {outcome} ({seconds:.0f} s)", flush=True)
         if options.record:
-            _record(name, f"a quick run: {outcome}" if options.quick else outcome, seconds)
+            _record(name, f"a quick run: {outcome}" if options.quick else outcome, seconds, commit)
     sys.exit(f"failed or not run: {', '.join(failed)}" if failed else 0)
 
 
-def _record(name, outcome, seconds):
+def _record(name, outcome, seconds, commit):
     """Replaces the check's row in the table of docs/trust.md."""
     outcome = " ".join(outcome.split()).replace("|", "/").replace(f"{ROOT}/", "")
     outcome = outcome if len(outcome) < 1000 else f"{outcome[:1000]} ..."
-    row = (f"| {name} | {outcome} | {datetime.date.today()} | {_commit()} | {_machine()} "
+    row = (f"| {name} | {outcome} | {datetime.date.today()} | {commit} | {_machine()} "
            f"| {seconds:.0f} s |")
     lines = REPORT.read_text().splitlines()
     rows = [i for i, line in enumerate(lines) if line.startswith(f"| {name} |")]

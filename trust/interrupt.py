@@ -179,12 +179,13 @@ def _interrupted(name, prompt, quick):
     back = {call: np.add(left[call], shown[call]) for call in left}
     ended, shown = (np.concatenate([each[call] for call in SHORT]) for each in (left, back))
     # A notebook draws a traceback, that of an empty loop as well: on a machine where this takes
-    # more than half of the bound, the rest has the other half.  Where batches are long, the call's
-    # end is held to the bound there.
+    # half of the bound or more, the rest has the other half.  The end of long batches is held to
+    # the bound there, not the prompt.
     terminal = name == "terminal"
+    drawn = 0 if terminal else np.median(back[NOTHING])
     limits = [
-        ("the prompt", shown,
-         SECONDS if terminal else max(SECONDS, _late(back[NOTHING]) + SECONDS / 2)),
+        ("the call's end", ended, SECONDS),
+        ("the prompt", shown, max(SECONDS, drawn + SECONDS / 2)),
         ("long batches", back[LONG] if terminal else left[LONG], longest + SECONDS),
     ]
     for what, seconds, limit in limits:

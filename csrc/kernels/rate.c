@@ -71,6 +71,14 @@ static void mt_upper(MersenneTwister *mt)
     mt->has_upper = 1;
 }
 
+static int rate_skip(MersenneTwister *mt, uint64_t draw, ptrdiff_t most)
+{
+    for (; most > 0 && draw - mt->begin / 2 >= MT_DRAWS; most -= MT_DRAWS) {
+        mt_advance(mt);
+    }
+    return draw - mt->begin / 2 < MT_DRAWS;
+}
+
 /* ---- candidates ------------------------------------------------------------- */
 
 /* c = ceil(p 2^53), from 0 to 2^53; 0 where p is not a number */

@@ -19,6 +19,9 @@ typedef struct {
 
 static void mt_seed(MersenneTwister *mt, uint32_t seed);
 
+/* towards this draw, no more than `most` draws but for those of the words; whether it is there */
+static int rate_skip(MersenneTwister *mt, uint64_t draw, ptrdiff_t most);
+
 /* Number i of data (samples, N) spikes where data[i] * most / T exceeds its draw.
  * Those that can spike at all are the candidates of a sample: their count (samples), of the
  * samples from begin to end. */
@@ -39,7 +42,8 @@ static void rate_step(uint64_t *bits, ptrdiff_t bit, const uint32_t *index,
                       ptrdiff_t begin, ptrdiff_t end, ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N);
 
 /* any: which of these candidates spike at all, from the bits of all steps, which lie apart
- * words apart; count: how many in each sample; `bit` as above.  Returns how many. */
+ * words apart, all of them written; count: how many in each sample.  `bit` as above: of the word
+ * that holds it, `any` is there.  Returns how many. */
 static ptrdiff_t rate_survivors(ptrdiff_t *count, uint64_t *any, const uint64_t *bits,
                                 ptrdiff_t bit, ptrdiff_t apart, const ptrdiff_t *first,
                                 ptrdiff_t begin, ptrdiff_t end, ptrdiff_t T);

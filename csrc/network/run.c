@@ -1,18 +1,10 @@
 /* A run: batch after batch, forward, backward, gradient and step. */
 #include "network.h"
+#include "../runtime/clock.h"
 
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 /* adds the batch's sums, sample by sample: how a run is cut does not change them */
 static void run_add(Run *run, const Network *net, ptrdiff_t B)

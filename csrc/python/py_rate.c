@@ -1,21 +1,27 @@
-/* Rate coding of an array: the samples in parts, a time step after the other, in pieces. */
+/* Rate coding of an array: each thread has a part of the samples, which it takes through all time
+ * steps, piece by piece. */
 #include "border.h"
 
+#include "../runtime/clock.h"
 #include "../runtime/pages.h"
 #include "../runtime/team.h"
 
-/* what is done before step 0 and after step T - 1 */
+/* What is done before step 0.  As step T those are found that spike at all, as step T + 1 their
+ * events are written. */
 enum { COUNT = -2, START = -1 };
 
-/* Numbers of a part that are worked on before signals are asked for: some 5 ms, of a time step
- * one. */
-enum { PIECE = 1 << 20 };
+/* seconds between looks for signals */
+static const double SECONDS = 0.02;
+
+/* Numbers that a thread works on before it looks at the clock: a millisecond at most. */
+enum { PIECE = 1 << 18 };
 
 /* Of every part: its samples, its generator, which draws all numbers on its own, where its
- * bits begin in a row of words, its events and those written. */
+ * bits begin in a row of words, its events and those written; what comes next, of which samples. */
 typedef struct {
     MersenneTwister mt;
     ptrdiff_t begin, end, word, left, written;
+    ptrdiff_t t, at;
 } RatePart;
 
 typedef struct {
@@ -28,84 +34,96 @@ typedef struct {
     ptrdiff_t *count;                   /* (samples) */
     const double *data;
     double most;
-    ptrdiff_t t, samples, T, N;
-    ptrdiff_t piece, pieces;            /* of a phase */
+    ptrdiff_t samples, T, N;
+    ptrdiff_t last;                     /* t at which all parts stop */
+    double until;                       /* when they do for now */
 } RateJob;
 
-static ptrdiff_t cut(ptrdiff_t size, ptrdiff_t piece, ptrdiff_t pieces)
+/* the events of the part's words that begin in these samples; other parts have those before */
+static void rate_write(const RateJob *job, RatePart *part, ptrdiff_t from, ptrdiff_t to)
 {
-    return size / pieces * piece + size % pieces * piece / pieces;
-}
-
-/* the events of this piece of the part's words; other parts have `before` */
-static void rate_write(const RateJob *job, RatePart *part, ptrdiff_t before)
-{
-    const ptrdiff_t T = job->T, candidates = job->first[part->end] - job->first[part->begin];
-    const ptrdiff_t words = (candidates + 63) / 64;
-    const ptrdiff_t w = cut(words, job->piece, job->pieces);
-    const ptrdiff_t end = cut(words, job->piece + 1, job->pieces);
+    const ptrdiff_t T = job->T, lead = job->first[part->begin];
+    const ptrdiff_t candidates = job->first[part->end] - lead;
+    const ptrdiff_t w = (job->first[from] - lead + 63) / 64;
+    const ptrdiff_t end = (job->first[to] - lead + 63) / 64;
     const uint64_t *bits = job->bits + part->word, *any = bits + T * job->apart;
+    ptrdiff_t before = part->written;
 
-    rate_events(job->events + (before + part->written) * (1 + spikes_words(T)),
-                job->index + job->first[part->begin] + 64 * w, any + w, bits + w, job->apart,
-                (64 * end < candidates ? 64 * end : candidates) - 64 * w, T);
+    for (const RatePart *other = job->part; other < part; other++) {
+        before += other->left;
+    }
+    rate_events(job->events + before * (1 + spikes_words(T)), job->index + lead + 64 * w, any + w,
+                bits + w, job->apart, (64 * end < candidates ? 64 * end : candidates) - 64 * w, T);
     for (ptrdiff_t i = w; i < end; i++) {
         part->written += __builtin_popcountll(any[i]);
     }
 }
 
-static void rate_part(const RateJob *job, RatePart *part)
+static void rate_piece(const RateJob *job, RatePart *part)
 {
-    const ptrdiff_t t = job->t, begin = part->begin, end = part->end, T = job->T;
-    const ptrdiff_t from = begin + cut(end - begin, job->piece, job->pieces);
-    const ptrdiff_t to = begin + cut(end - begin, job->piece + 1, job->pieces);
-    const ptrdiff_t bit = job->first[from] - job->first[begin];
+    const ptrdiff_t t = part->t, T = job->T, N = job->N, lead = job->first[part->begin];
+    const ptrdiff_t most = PIECE / (t < T ? N : N * (1 + T / 32)), from = part->at;
+    const ptrdiff_t to = part->end - from <= most ? part->end : from + (most > 0 ? most : 1);
 
     if (t == COUNT) {
-        rate_count(job->count, job->data, job->most, from, to, T, job->N);
+        rate_count(job->count, job->data, job->most, from, to, T, N);
     } else if (t == START) {
-        rate_start(job->index, job->threshold, job->data, job->most, job->first, from, to, T,
-                   job->N);
+        rate_start(job->index, job->threshold, job->data, job->most, job->first, from, to, T, N);
     } else if (t < T) {
-        rate_step(job->bits + part->word + t * job->apart, bit, job->index, job->threshold,
-                  &part->mt, job->data, job->most, job->first, t, from, to, job->samples, T,
-                  job->N);
+        if (from < to &&
+            !rate_skip(&part->mt, (uint64_t)((t * job->samples + from) * N), PIECE)) {
+            return;
+        }
+        rate_step(job->bits + part->word + t * job->apart, job->first[from] - lead, job->index,
+                  job->threshold, &part->mt, job->data, job->most, job->first, t, from, to,
+                  job->samples, T, N);
     } else if (t == T) {
         uint64_t *bits = job->bits + part->word;
 
-        part->left += rate_survivors(job->count, bits + T * job->apart, bits, bit, job->apart,
-                                     job->first, from, to, T);
+        part->left += rate_survivors(job->count, bits + T * job->apart, bits,
+                                     job->first[from] - lead, job->apart, job->first, from, to, T);
     } else {
-        ptrdiff_t before = 0;
-
-        for (const RatePart *other = job->part; other < part; other++) {
-            before += other->left;
-        }
-        rate_write(job, part, before);
+        rate_write(job, part, from, to);
     }
+    part->at = to < part->end ? to : part->begin;
+    part->t += to == part->end;
 }
 
 static void rate_rank(void *argument, Team *Py_UNUSED(team), int rank, int ranks)
 {
     const RateJob *job = argument;
 
-    for (int part = rank; part < job->parts; part += ranks) {
-        rate_part(job, &job->part[part]);
+    for (int i = rank; i < job->parts; i += ranks) {
+        while (job->part[i].t < job->last) {
+            rate_piece(job, &job->part[i]);
+            if (now() >= job->until) {
+                return;
+            }
+        }
     }
 }
 
-/* the phases from begin to end; -1 with an exception set, of a signal */
+/* all from t = begin to t = end; -1 with an exception set, of a signal */
 static int rate_run(RateJob *job, ptrdiff_t begin, ptrdiff_t end)
 {
-    for (job->t = begin; job->samples > 0 && job->t < end; job->t++) {
-        job->pieces = job->samples / job->parts * job->N / PIECE + 1;
-        for (job->piece = 0; job->piece < job->pieces; job->piece++) {
-            Py_BEGIN_ALLOW_THREADS
-            team_run(rate_rank, job, job->parts);
-            Py_END_ALLOW_THREADS
-            if (PyErr_CheckSignals()) {
-                return -1;
-            }
+    int left = job->samples > 0;
+
+    job->last = end;
+    for (int i = 0; i < job->parts; i++) {
+        job->part[i].t = begin;
+        job->part[i].at = job->part[i].begin;
+    }
+    while (left) {
+        Py_BEGIN_ALLOW_THREADS
+        job->until = now() + SECONDS;
+        team_run(rate_rank, job, job->parts);
+        Py_END_ALLOW_THREADS
+        if (PyErr_CheckSignals()) {
+            return -1;
+        }
+        left = 0;
+        for (int i = 0; i < job->parts; i++) {
+            left |= job->part[i].t < end;
         }
     }
     return 0;

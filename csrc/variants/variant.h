@@ -6,13 +6,13 @@
  * of every sum is written down: all of them give the same bits.
  */
 #include "../python/border.h"
+#include "../runtime/clock.h"
 #include "../runtime/pages.h"
 
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #if defined(NEUROAI_AVX512) || defined(NEUROAI_AVX2)
 #include <immintrin.h>

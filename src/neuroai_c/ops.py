@@ -502,7 +502,7 @@ def rate_encode(data2D, N_ts, max_is_present_for, seed=0):
 def _to_encode(where, data2D, N_ts, max_is_present_for, seed):
     """Arguments of the kernel, and the axes of the features.
 
-    Whoever asks for them calls the kernel: after Ctrl-C a notebook takes long to draw each frame.
+    Whoever asks for them calls the C: after Ctrl-C a notebook takes long to draw each frame.
     """
     data = checks.real(where, "data2D", data2D, np.dtype(np.float64))
     if data.ndim < 1:

@@ -88,12 +88,13 @@ static uint8_t *plain_spikes(const double *data, double most, uint32_t seed, ptr
     return dense;
 }
 
-static double *data_of(ptrdiff_t n, ptrdiff_t T)
+/* `kinds` of the numbers below; of one kind all can spike */
+static double *data_of(ptrdiff_t n, ptrdiff_t T, unsigned kinds)
 {
     double *data = array_of(n, sizeof *data);
 
     for (ptrdiff_t i = 0; i < n; i++) {
-        switch (random_bits() % 8) {
+        switch (kinds == 1 ? 8 : random_bits() % kinds) {
         case 0: data[i] = -uniform(0, 1); break;
         case 1: data[i] = 2 * (double)T; break;         /* at every step */
         case 2: data[i] = (double)T; break;
@@ -156,6 +157,9 @@ static Spikes encode(const double *data, const double *later, double most, uint3
                 const ptrdiff_t from = begin + part_begin(i, pieces, end - begin);
                 const ptrdiff_t to = begin + part_begin(i + 1, pieces, end - begin);
 
+                while (i % 2 && from < to &&
+                       !rate_skip(&mt[p], (uint64_t)((t * samples + from) * N), 1000)) {
+                }
                 rate_step(bits[p] + t * apart[p], first[from] - first[begin], index, threshold,
                           &mt[p], later, most, first, t, from, to, samples, T, N);
             }
@@ -180,11 +184,13 @@ static Spikes encode(const double *data, const double *later, double most, uint3
     return (Spikes){events, of_events, samples, T, N, words};
 }
 
-static void test_encode(double most, ptrdiff_t parts, ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N)
+static void test_encode(double most, ptrdiff_t parts, ptrdiff_t samples, ptrdiff_t T, ptrdiff_t N,
+                        unsigned kinds)
 {
     const ptrdiff_t pieces = any_of(1, 5);
     const uint32_t seed = (uint32_t)random_bits();
-    const double *data = data_of(samples * N, T), *other = data_of(samples * N, T);
+    const double *data = data_of(samples * N, T, kinds);
+    const double *other = data_of(samples * N, T, kinds);
     const uint8_t *wanted = plain_spikes(data, most, seed, samples, T, N);
     const Spikes x = encode(data, data, most, seed, parts, pieces, samples, T, N);
     const Spikes same = spikes_of(wanted, samples, T, N);
@@ -220,6 +226,18 @@ static void test_last_bit(ptrdiff_t N)
     free_arrays();
 }
 
+/* no further than it may, and to the words that hold the draw */
+static void test_skip(void)
+{
+    static MersenneTwister mt;
+
+    mt_seed(&mt, 5);
+    CHECK(!rate_skip(&mt, 0, 0) && rate_skip(&mt, 0, 1) && mt.begin == 0);
+    CHECK(rate_skip(&mt, MT_DRAWS - 1, 1) && mt.begin == 0);
+    CHECK(!rate_skip(&mt, 10 * MT_DRAWS, 2 * MT_DRAWS) && mt.begin == 2 * MT_WORDS);
+    CHECK(rate_skip(&mt, 10 * MT_DRAWS, 8 * MT_DRAWS) && mt.begin == 10 * MT_WORDS);
+}
+
 static void test_threshold(void)
 {
     CHECK(threshold_of(0, 1, 1) == 0 && threshold_of(-1, 1, 1) == 0);
@@ -241,10 +259,14 @@ static void test_all(void)
         const ptrdiff_t T = any_of(1, 70);
         const ptrdiff_t N = any_of(1, 70);
 
-        test_encode(i % 2 ? 1 : uniform(0.5, 20), 1 + i % MOST_PARTS, samples, T, N);
+        test_encode(i % 2 ? 1 : uniform(0.5, 20), 1 + i % MOST_PARTS, samples, T, N, 8);
     }
-    test_encode(1, 2, 3, 0, 5);
-    test_encode(5, 1, 2, 3, 1000);
+    for (int i = 0; i < 20; i++) {      /* every piece begins with a word */
+        test_encode(1, 1 + i % MOST_PARTS, any_of(1, 9), any_of(1, 9), 64, 1);
+    }
+    test_encode(1, 2, 3, 0, 5, 8);
+    test_encode(5, 1, 2, 3, 1000, 8);
+    test_skip();
 }
 
 #include "../../csrc/variants/target_end.h"
