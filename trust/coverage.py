@@ -16,9 +16,10 @@ FOLDER = tools.WORK / "coverage"
 # What depends on the width of vectors, and lines that one instruction set alone has, are in a few
 # kernels; all else runs with the best that there is.
 OTHER_ISAS = {"baseline": ("matmul", "spikes", "network"), "avx2": ("matmul", "spikes", "network")}
-# Ctrl-C at every place comes in the middle of coverage's own Python too, and leaves its lock taken:
-# of these tests the lines of C are counted only.
-UNTRACED = ("interrupt",)
+# Ctrl-C at every place comes in the middle of coverage's own Python too, and leaves its lock taken;
+# a child that is forked while another thread has that lock waits for ever.  Of these tests the
+# lines of C are counted only.
+UNTRACED = ("interrupt", "processes")
 SECONDS = 1800                          # a file takes a tenth
 QUICK = ("matmul", "spikes", "network", "utils")
 SETTINGS = f"""[run]
