@@ -19,7 +19,7 @@ typedef struct {
 
 static void mt_seed(MersenneTwister *mt, uint32_t seed);
 
-/* towards this draw, no more than `most` draws but for those of the words; whether it is there */
+/* draws and drops, about `most` numbers at most, until the words hold this draw; whether they do */
 static int rate_skip(MersenneTwister *mt, uint64_t draw, ptrdiff_t most);
 
 /* Number i of data (samples, N) spikes where data[i] * most / T exceeds its draw.

@@ -13,7 +13,8 @@ enum { COUNT = -2, START = -1 };
 /* seconds between looks for signals */
 static const double SECONDS = 0.02;
 
-/* Numbers that a thread works on before it looks at the clock: a millisecond at most. */
+/* Numbers, or one sample, that a thread works on before it looks at the clock: so many take a
+ * millisecond at most. */
 enum { PIECE = 1 << 18 };
 
 /* Of every part: its samples, its generator, which draws all numbers on its own, where its
