@@ -13,14 +13,14 @@
  */
 #include "neuroai.h"
 
-static ptrdiff_t input_blocks(ptrdiff_t m)
+static ptrdiff_t input_blocks(ptrdiff_t M)
 {
-    return (m + BLOCK_NUMBERS - 1) / BLOCK_NUMBERS;
+    return (M + BLOCK_NUMBERS - 1) / BLOCK_NUMBERS;
 }
 
-static Block input_block(ptrdiff_t k, ptrdiff_t m)
+static Block input_block(ptrdiff_t k, ptrdiff_t M, ptrdiff_t m)
 {
-    const ptrdiff_t vecs = (m + LANES - 1) / LANES, count = input_blocks(m);
+    const ptrdiff_t vecs = (M + LANES - 1) / LANES, count = input_blocks(M);
     const ptrdiff_t first = vecs * k / count, end = vecs * (k + 1) / count;
     const ptrdiff_t width = (end * LANES < m ? end * LANES : m) - first * LANES;
 
@@ -159,10 +159,10 @@ static void pick_short(real *V, ptrdiff_t m, const real *const rows[CHUNK],
 }
 
 static void picked_forward(real *V, ptrdiff_t m, const real *const rows[CHUNK],
-                           const uint64_t *picked, ptrdiff_t steps, int add)
+                           const uint64_t *picked, ptrdiff_t steps, int add, ptrdiff_t M)
 {
-    for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
-        const Block block = input_block(k, m);
+    for (ptrdiff_t k = 0; k < input_blocks(M); k++) {
+        const Block block = input_block(k, M, m);
 
         switch (block.vecs) {
         case 0:
@@ -180,7 +180,7 @@ static void picked_forward(real *V, ptrdiff_t m, const real *const rows[CHUNK],
 
 /* V (T, m) = the rows of W that a sample's events say */
 static void events_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, const Spikes *x,
-                           ptrdiff_t s, ptrdiff_t T)
+                           ptrdiff_t s, ptrdiff_t T, ptrdiff_t M)
 {
     const ptrdiff_t size = 1 + x->words, events = x->first[s + 1] - x->first[s];
     const ptrdiff_t chunks = events > CHUNK ? (events + CHUNK - 1) / CHUNK : 1;
@@ -199,14 +199,14 @@ static void events_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, con
             uint64_t picked[32];
 
             pick(picked, event + 1 + word, count, size, steps);
-            picked_forward(V + 32 * word * m, m, rows, picked, steps, chunk > 0);
+            picked_forward(V + 32 * word * m, m, rows, picked, steps, chunk > 0, M);
         }
     }
 }
 
 /* V (rows, m) = the rows of W that the bits say */
 static void fired_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, Input x,
-                          ptrdiff_t rows, ptrdiff_t N)
+                          ptrdiff_t rows, ptrdiff_t N, ptrdiff_t M)
 {
     for (ptrdiff_t c = 0; c * CHUNK < N; c++) {
         const ptrdiff_t count = N - c * CHUNK < CHUNK ? N - c * CHUNK : CHUNK;
@@ -215,7 +215,7 @@ static void fired_forward(real *V, ptrdiff_t m, const real *W, ptrdiff_t w, Inpu
         for (ptrdiff_t i = 0; i < count; i++) {
             of[i] = W + (c * CHUNK + i) * w;
         }
-        picked_forward(V, m, of, x.fired + c * x.apart, rows, c > 0);
+        picked_forward(V, m, of, x.fired + c * x.apart, rows, c > 0, M);
     }
 }
 
@@ -233,7 +233,7 @@ static void spikes_row_forward(real *V, ptrdiff_t m, const real *y, const real *
             rows[i] = W + (c * CHUNK + i) * w;
         }
         if (bits) {
-            picked_forward(V, m, rows, &bits, 1, 1);
+            picked_forward(V, m, rows, &bits, 1, 1, m);
         }
     }
 }
@@ -259,10 +259,10 @@ static const real *input_rows(Input x, ptrdiff_t s, ptrdiff_t T, ptrdiff_t *rows
 }
 
 static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_t w,
-                          ptrdiff_t B, ptrdiff_t T, ptrdiff_t N)
+                          ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t M)
 {
     if (x.fired) {
-        fired_forward(V, m, W, w, x, B * T, N);
+        fired_forward(V, m, W, w, x, B * T, N, M);
         return;
     }
     if (x.values && !x.samples) {
@@ -280,7 +280,7 @@ static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_
             memset(V + rows * m, 0, (size_t)((T - rows) * m) * sizeof *V);
         } else {
             input_prefetch(x, b + 1, B);
-            events_forward(V, m, W, w, x.spikes, s, T);
+            events_forward(V, m, W, w, x.spikes, s, T, M);
         }
     }
 }
@@ -343,7 +343,7 @@ static void events_backward(real *dW, ptrdiff_t w, const Spikes *x, ptrdiff_t s,
     const uint32_t *stop = x->events + spikes_find(x, s, last) * size;
 
     for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
-        const Block block = input_block(k, m);
+        const Block block = input_block(k, m, m);
 
         switch (block.vecs) {
         case 0:
@@ -421,7 +421,7 @@ static void fired_backward(real *dW, ptrdiff_t w, const uint64_t *all, ptrdiff_t
         real *g = dW + c * CHUNK * w;
 
         for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
-            const Block block = input_block(k, m);
+            const Block block = input_block(k, m, m);
 
             switch (block.vecs) {
             case 0:

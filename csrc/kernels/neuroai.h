@@ -64,9 +64,10 @@ static ptrdiff_t input_fired(uint64_t *fired, ptrdiff_t apart, const real *y, pt
  * samples the processor cannot know what comes next */
 static void input_prefetch(Input x, ptrdiff_t b, ptrdiff_t B);
 
-/* V (B, T, m) = x W, of the first m columns of W (N, w) */
+/* V (B, T, m) = x W, of the first M columns of W (N, w); what comes behind them in V is any
+ * number */
 static void input_forward(real *V, ptrdiff_t m, Input x, const real *W, ptrdiff_t w,
-                          ptrdiff_t B, ptrdiff_t T, ptrdiff_t N);
+                          ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t M);
 
 /* V (m) += y W of one row y (N) of 0 and 1, of which only the ones are visited */
 static void spikes_row_forward(real *V, ptrdiff_t m, const real *y, const real *W, ptrdiff_t w,
@@ -76,8 +77,9 @@ static void spikes_row_forward(real *V, ptrdiff_t m, const real *y, const real *
 static void input_backward(real *dW, ptrdiff_t w, Input x, const real *D, ptrdiff_t m,
                            ptrdiff_t first, ptrdiff_t last, ptrdiff_t B, ptrdiff_t T);
 
-/* Rows of m numbers are taken in blocks of up to BLOCK vectors, which fit the registers;
- * the last vector of a block begins at `last`, over the one before where it has to. */
+/* The first M of m numbers of a row are taken in blocks of up to BLOCK vectors, which fit the
+ * registers.  The last vector may end behind M; where m leaves no room for that it begins at
+ * `last`, over the one before. */
 enum { BLOCK = 8, BLOCK_NUMBERS = BLOCK * LANES };
 
 typedef struct {
@@ -85,8 +87,8 @@ typedef struct {
     ptrdiff_t vecs, last;               /* no vector where m is less than one */
 } Block;
 
-static ptrdiff_t input_blocks(ptrdiff_t m);
-static Block input_block(ptrdiff_t k, ptrdiff_t m);
+static ptrdiff_t input_blocks(ptrdiff_t M);
+static Block input_block(ptrdiff_t k, ptrdiff_t M, ptrdiff_t m);
 
 /* A sample in which an input spikes: when, and the sample's D (T, m) */
 typedef struct {

@@ -53,7 +53,7 @@ static void snu_layer_forward(Layer *layer, Input x, Team *team, int alone, int 
     const ptrdiff_t steps = waits ? 1 : T;
 
     input_forward(layer->V + first * T * m, m, input_from(x, first, T), W->w, W->apart,
-                  last - first, T, layer->N);
+                  last - first, T, layer->N, M);
     for (ptrdiff_t b = first; layer->backwards && b < last; b++) {
         turn(layer->V + b * T * m, T, m);
     }
@@ -85,7 +85,7 @@ static void dense_layer_forward(Layer *layer, Input x, ptrdiff_t first, ptrdiff_
     const ptrdiff_t m = layer->unit.m, rows = fed_rows(layer, T), at = first * rows * m;
 
     input_forward(layer->V + at, m, input_from(x, first, rows), W->w, W->apart,
-                  last - first, rows, layer->N);
+                  last - first, rows, layer->N, layer->M);
     dense_forward(layer->y + at, layer->V + at, layer->weights[BIAS].w ? layer->bias : NULL,
                   layer->unit.h, (last - first) * rows, m);
 }

@@ -218,7 +218,7 @@ INLINE void rows_update(Layer *layer, ptrdiff_t words, const Optimizer *o, doubl
     const Weights *W = &layer->weights[KERNEL];
     const Visit *visits = layer->visits + first * B;
     const ptrdiff_t m = layer->unit.m;
-    const int whole = block.width == vecs * LANES, ends = block.begin + block.width == m;
+    const int whole = block.width == vecs * LANES, ends = block.begin + block.width >= layer->M;
     real g[BLOCK_NUMBERS];
     ptrdiff_t begin = 0;
 
@@ -230,7 +230,7 @@ INLINE void rows_update(Layer *layer, ptrdiff_t words, const Optimizer *o, doubl
         if (count == 0) {
             continue;
         }
-        if (block.width < m && row + 1 < last) {    /* far away: not what comes next in memory */
+        if (block.width < layer->M && row + 1 < last) {    /* far away: not what comes next in memory */
             row_prefetch(W, at + W->apart, block.width);
         }
         input_backward_row(g, visits + begin, count, words, m, block, vecs);
@@ -247,14 +247,14 @@ INLINE void rows_update(Layer *layer, ptrdiff_t words, const Optimizer *o, doubl
 static void kernel_update(Layer *layer, Input x, const Optimizer *o, double step,
                           int rank, int ranks, ptrdiff_t B, ptrdiff_t T)
 {
-    const ptrdiff_t m = layer->unit.m, words = x.spikes->words;
+    const ptrdiff_t m = layer->unit.m, M = layer->M, words = x.spikes->words;
     const ptrdiff_t first = part_of(layer->N, rank, ranks);
     const ptrdiff_t last = part_of(layer->N, rank + 1, ranks);
 
     input_visits(layer->visits + first * B, layer->ends + first, x, layer->D, m,
                  first, last, B, T);
-    for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
-        const Block block = input_block(k, m);
+    for (ptrdiff_t k = 0; k < input_blocks(M); k++) {
+        const Block block = input_block(k, M, m);
 
         switch (block.vecs) {
 #define CASE(n) \

@@ -191,7 +191,7 @@ static PyObject *py_snu_forward(PyObject *Py_UNUSED(module), PyObject *args)
     }
     Py_BEGIN_ALLOW_THREADS
     unit.mask = mask_of(counts, room, backwards, B, T);
-    input_forward(to_V, M, input, W, M, B, T, N);
+    input_forward(to_V, M, input, W, M, B, T, N, M);
     for (ptrdiff_t b = 0; backwards && b < B; b++) {
         turn(to_V + b * T * M, T, M);
     }

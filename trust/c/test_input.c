@@ -111,9 +111,9 @@ static Batch bits(ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t more, double 
 
 static void test_forward(Batch of, ptrdiff_t m, ptrdiff_t w, const char *name)
 {
-    const ptrdiff_t rows = of.B * of.T, N = of.N;
+    const ptrdiff_t rows = of.B * of.T, N = of.N, M = any_of(0, m);
     const real *W = randoms(N * w, -1, 1);
-    real *V = outputs(rows * m), *wanted = zeros_of(rows * m);
+    real *V = outputs(rows * m), *some = outputs(rows * m), *wanted = zeros_of(rows * m);
 
     for (ptrdiff_t row = 0; row < rows; row++) {
         for (ptrdiff_t j = 0; j < m; j++) {
@@ -122,8 +122,12 @@ static void test_forward(Batch of, ptrdiff_t m, ptrdiff_t w, const char *name)
             }
         }
     }
-    input_forward(V, m, of.input, W, w, of.B, of.T, N);
+    input_forward(V, m, of.input, W, w, of.B, of.T, N, m);
     CHECK_EQUAL(V, wanted, rows * m);
+    input_forward(some, m, of.input, W, w, of.B, of.T, N, M);
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        CHECK_EQUAL(some + row * m, wanted + row * m, M);
+    }
     if (m % 8 == 5) {
         record(name, V, rows * m, NO_LIBM);
     }
@@ -149,8 +153,8 @@ static void test_backward(Batch of, ptrdiff_t m, ptrdiff_t w, const char *name)
     }
 }
 
-/* the same gradient, row by row from the visits to an input */
-static void test_rows(Batch of, ptrdiff_t m)
+/* the same gradient, of M columns, row by row from the visits to an input */
+static void test_rows(Batch of, ptrdiff_t M, ptrdiff_t m)
 {
     const ptrdiff_t N = of.N, first = any_of(0, N), last = any_of(first, N);
     const Spikes *spikes = of.input.spikes;
@@ -175,13 +179,13 @@ static void test_rows(Batch of, ptrdiff_t m)
                 wanted[j] += of.x[row * N + i] * D[row * m + j];
             }
         }
-        for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
-            const Block block = input_block(k, m);
+        for (ptrdiff_t k = 0; k < input_blocks(M); k++) {
+            const Block block = input_block(k, M, m);
 
             input_backward_row(g + block.begin, visits + begin, end[i - first] - begin,
                                spikes->words, m, block, block.vecs);
         }
-        CHECK_EQUAL(g, wanted, m);
+        CHECK_EQUAL(g, wanted, M);
     }
 }
 
@@ -196,7 +200,8 @@ static void test_batch(Batch of, ptrdiff_t m, ptrdiff_t w, const char *name)
     }
     test_backward(of, m, w, name);
     if (of.input.spikes) {
-        test_rows(of, m);
+        test_rows(of, m, m);
+        test_rows(of, any_of(0, m), m);
     }
 }
 
@@ -216,21 +221,21 @@ static void test_row(ptrdiff_t N, ptrdiff_t m, ptrdiff_t w, double density)
     free_arrays();
 }
 
-/* the blocks of a row are all of it, one behind the other */
-static void test_blocks(ptrdiff_t m)
+/* the blocks of a row are the first M numbers of it, one behind the other, and end within it */
+static void test_blocks(ptrdiff_t M, ptrdiff_t m)
 {
     ptrdiff_t end = 0;
 
-    for (ptrdiff_t k = 0; k < input_blocks(m); k++) {
-        const Block block = input_block(k, m);
+    for (ptrdiff_t k = 0; k < input_blocks(M); k++) {
+        const Block block = input_block(k, M, m);
 
-        CHECK(block.begin == end && block.width > 0);
+        CHECK(block.begin == end && block.width > 0 && end < M);
         CHECK(block.vecs <= BLOCK && block.vecs * LANES < block.width + LANES);
         CHECK(block.vecs > 0 ? block.last == block.width - LANES && block.begin + block.last >= 0
                              : m < LANES);
         end += block.width;
     }
-    CHECK(end == m);
+    CHECK(M <= end && end <= m && end < M + LANES);
 }
 
 static void test_sizes(ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t m, ptrdiff_t gap,
@@ -261,7 +266,8 @@ static void test_sizes(ptrdiff_t B, ptrdiff_t T, ptrdiff_t N, ptrdiff_t m, ptrdi
 static void test_all(void)
 {
     for (ptrdiff_t m = 1; m <= 300; m++) {
-        test_blocks(m);
+        test_blocks(m, m);
+        test_blocks(any_of(0, m), m);
         test_row(m, 1 + m % 70, 1 + m % 70 + m % 3, 0.2);
     }
     for (ptrdiff_t m = 1; m <= 70; m++) {
