@@ -157,8 +157,8 @@ def _interrupted(name, prompt, quick):
     """Random moments; a model is verified after each."""
     rng, times = random.Random(0), QUICK_TIMES if quick else TIMES
     left, shown = {}, {}                # seconds until the call has ended, and from then on
+    longest = 0.0                       # of the long batches, when nothing interrupts them
     try:
-        longest = _longest(prompt)
         for call in (NOTHING, *SHORT, LONG):
             left[call], shown[call], batches = [], [], []
             prompt.begin(call)          # the first traceback imports what shows it
@@ -167,13 +167,13 @@ def _interrupted(name, prompt, quick):
                 prompt.begin(call)
                 time.sleep(rng.uniform(0, 0.4))
                 begun, back = prompt.interrupt()
-                verified = re.search(r"right (\d+) ([\d.]+)", prompt.ask("verify"))
+                verified = re.search(r"right (\d+) (\S+) (\S+)", prompt.ask("verify"))
                 batches.append(int(verified[1]))
+                longest = max(longest, float(verified[3]) if call == LONG else 0)
                 left[call].append(float(verified[2]) - begun)
                 shown[call].append(back - float(verified[2]))
             print(f"    {name}, {call}: {_spread(left[call])}, the prompt {_spread(shown[call])} "
                   f"later, after {min(batches)} to {max(batches)} batches", flush=True)
-        longest = max(longest, _longest(prompt))        # the machine may be slower by now
     finally:
         prompt.close()
     back = {call: np.add(left[call], shown[call]) for call in left}
@@ -195,11 +195,6 @@ def _interrupted(name, prompt, quick):
             f"{_brief(ended)}, the prompt is there after {_brief(shown)}, an empty loop's after "
             f"{_brief(back[NOTHING])}; in batches of up to {1000 * longest:.0f} ms after "
             f"{_brief(left[LONG])} and {_brief(back[LONG])}")
-
-
-def _longest(prompt):
-    """Seconds of the longest of some long batches that nothing interrupts."""
-    return float(re.search(r"right ([\d.]+)", prompt.ask("longest"))[1])
 
 
 def _late(seconds):

@@ -124,7 +124,7 @@ def start(call):
         _ended = time.monotonic()
 
 
-# ---- without Ctrl-C ----------------------------------------------------------------
+# ---- afterwards --------------------------------------------------------------------
 
 class _Clock(ai.callbacks.Callback):
     """Knows the seconds of the longest batch."""
@@ -138,27 +138,18 @@ class _Clock(ai.callbacks.Callback):
         self.longest = max(self.longest, time.perf_counter() - self._begun)
 
 
-def longest():
-    """Prints "right", and the seconds of the longest of some long batches."""
-    clock = _Clock()
-    _new(784, 300).fit(_spikes, _targets, batch_size=_sizes["fit, batches of 300 ms"][0], epochs=5,
-                       verbose=0, callbacks=[clock])
-    print(f"right {clock.longest}", file=sys.stderr, flush=True)
-
-
-# ---- afterwards --------------------------------------------------------------------
-
 def verify():
     """Whether the model is one that was stopped behind a batch, and goes on as such a one does.
 
-    Prints "right", after how many batches, and when the call had ended.
+    Prints "right", after how many batches, when the call had ended, and the seconds of the longest
+    of these batches when nothing interrupts them.
     """
-    steps = _model._steps_made if _model._slots is not None else 0
+    steps, clock = _model._steps_made if _model._slots is not None else 0, _Clock()
     if _before[0] is not None:
         assert _state(_model) == _before, "the call has changed the model"
         assert (np.asarray(ai.utils.transform_rate(_pixels[:50], 20, 6)) == _known).all()
     else:
-        twin = _twin(steps)
+        twin = _twin(steps, clock)
         assert _state(_model) == _state(twin), f"not the model after {steps} batches"
         _model._rng = copy.deepcopy(twin._rng)  # it may have drawn for an epoch that had no batch
         history = _model.history
@@ -171,10 +162,10 @@ def verify():
             else:
                 _fit(model)
         assert _state(_model) == _state(twin), "training did not go on as it should"
-    print(f"right {steps} {_ended}", file=sys.stderr, flush=True)
+    print(f"right {steps} {_ended} {clock.longest}", file=sys.stderr, flush=True)
 
 
-def _twin(steps):
+def _twin(steps, clock):
     """The model that was stopped after so many batches."""
     twin = _new(784, 300) if "ms" in _call else _new()
     if _call == "train_on_batch":
@@ -184,8 +175,8 @@ def _twin(steps):
     x, y, size = (_x, _y, BATCH) if "ms" not in _call else (_spikes, _targets, _sizes[_call][0])
     batches = -(-len(x) // size)
     epochs, rest = divmod(steps, batches)
-    twin.fit(x, y, batch_size=size, epochs=epochs, verbose=0)
+    twin.fit(x, y, batch_size=size, epochs=epochs, verbose=0, callbacks=[clock])
     if rest:
         twin.fit(x, y, batch_size=size, initial_epoch=epochs, epochs=epochs + 1, verbose=0,
-                 steps_per_epoch=rest)
+                 steps_per_epoch=rest, callbacks=[clock])
     return twin
