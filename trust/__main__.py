@@ -70,10 +70,13 @@ def _record(name, outcome, seconds, commit):
 
 
 def _commit():
-    """That of the code, or what stands for it where there is none."""
+    """That of the code, with a + where the code is not as it was then; - where there is none."""
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True,
                           text=True)
-    return done.stdout.strip() or "-"
+    if done.returncode:
+        return "-"
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ".", ":!docs"], cwd=ROOT)
+    return done.stdout.strip() + ("+" if changed.returncode else "")
 
 
 def _machine():

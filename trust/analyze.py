@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy
 
-from .tools import ROOT, WORK, program, prove_that_it_looks
+from .tools import ROOT, WORK, Missing, program, prove_that_it_looks
 
 # As setup.py compiles; the headers of Python and NumPy are not ours to judge.
 FLAGS = (
@@ -73,12 +73,18 @@ int planted(int n, ptrdiff_t wide)
 
 
 def check(quick=False):
-    found, done = [], []
+    found, done, missing = [], [], []
     files = units(quick)
     planted = WORK / "planted.c"
     planted.parent.mkdir(exist_ok=True)
     planted.write_text(PLANTED)
-    for name, command, flags in passes(quick):
+    for name, programs, arguments, flags in passes(quick):
+        try:
+            command = (program(*programs), *arguments)
+        except Missing as error:
+            missing.append(f"{name} {error}")
+            print(f"  {missing[-1]}", flush=True)
+            continue
         prove_that_it_looks(partial(forbid, command, flags), {SAID[name]: planted})
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             outputs = list(pool.map(partial(judge, command, flags), files))
@@ -86,7 +92,11 @@ def check(quick=False):
         done.append(name)
         print(f"  {name}: {len(files)} files, {sum(map(bool, outputs))} with findings", flush=True)
     assert not found, "\n".join(found)
-    return f"{', '.join(done)} over {len(files)} files: 0 findings"
+    outcome = f"{', '.join(done)} over {len(files)} files: 0 findings"
+    outcome = "; ".join([outcome, *missing])
+    if missing and not quick:
+        raise Missing(outcome)
+    return outcome
 
 
 def units(quick):
@@ -98,14 +108,16 @@ def units(quick):
 
 
 def passes(quick):
-    """(name, command, its flags).  The analyzer of gcc takes a minute and 3 GB for a variant."""
-    gcc, clang = program("gcc"), program("clang-16", "clang")
-    yield "warnings of gcc", (gcc, "-O2", "-c", "-o", os.devnull), GCC
-    yield "warnings of clang", (clang, "-fsyntax-only"), CLANG
-    tidy = program("clang-tidy-16", "clang-tidy")
-    yield "clang-tidy", (tidy, "--quiet", f"--config-file={ROOT}/.clang-tidy"), None
+    """(name, programs of which one will do, arguments, the compiler's flags).
+
+    The analyzer of gcc takes a minute and 3 GB for a variant.
+    """
+    yield "warnings of gcc", ("gcc",), ("-O2", "-c", "-o", os.devnull), GCC
+    yield "warnings of clang", ("clang-16", "clang"), ("-fsyntax-only",), CLANG
+    yield ("clang-tidy", ("clang-tidy-16", "clang-tidy"),
+           ("--quiet", f"--config-file={ROOT}/.clang-tidy"), None)
     if not quick:
-        yield "gcc -fanalyzer", (gcc, "-O1", "-fanalyzer", "-c", "-o", os.devnull), ()
+        yield ("gcc -fanalyzer", ("gcc",), ("-O1", "-fanalyzer", "-c", "-o", os.devnull), ())
 
 
 def judge(command, flags, file):

@@ -23,6 +23,7 @@ from neuroai_c import files
 from .tools import ROOT, Missing
 
 SECONDS, MEGABYTES = 1.0, 100           # that a damaged file may take
+RANDOM_KILLS = 200                      # at random moments, while the save lasts
 PHASES = ("before", "open", "write", "fsync", "rename", "fsync of the folder", "after")
 
 
@@ -108,9 +109,9 @@ SAVES = (_save, _save_weights, _write_wav, _checkpoint)
 
 def _killed(folder, quick):
     """A child saves and is killed: at random moments, or as soon as it is in a phase."""
-    times = 12 if quick else 75
+    times = 12 if quick else 150
     phase = mmap.mmap(-1, 1)
-    hits, kept, kills = dict.fromkeys(PHASES, 0), [0, 0], 0
+    hits, kept, kills, by_chance = dict.fromkeys(PHASES, 0), [0, 0], 0, 0
     rng = random.Random(0)
     for save in SAVES:
         path = folder / save.__name__
@@ -128,6 +129,8 @@ def _killed(folder, quick):
             hits[where] += 1
             kept[found - before] += 1
             kills += 1
+            by_chance += i % 3 > 0 and where != PHASES[-1]
+    assert quick or by_chance >= RANDOM_KILLS, f"{by_chance} kills by chance met a save"
     stale = [name for name in os.listdir(folder) if name.endswith(".tmp")]
     assert len(os.listdir(folder)) == len(SAVES) + len(stale), os.listdir(folder)
     for save in SAVES:
@@ -136,7 +139,7 @@ def _killed(folder, quick):
     # Another process may be at work on them: no save removes what it did not make.
     assert sorted(stale) == sorted(name for name in os.listdir(folder) if name.endswith(".tmp"))
     where = ", ".join(f"{count} {name}" for name, count in hits.items())
-    return (f"{kills} kills ({where}): the old file {kept[0]} times, the new {kept[1]} times, "
+    return (f"{kills} kills ({where}; {by_chance} met a save by chance): the old file {kept[0]} times, the new {kept[1]} times, "
             f"always whole; {len(stale)} temporary files left behind")
 
 

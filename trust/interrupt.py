@@ -20,7 +20,7 @@ from .tools import ROOT, Missing
 
 SECONDS = 0.1                           # from Ctrl-C to the prompt, at the 99th percentile
 TIMES, QUICK_TIMES = 30, 2              # that each call is interrupted
-NOTHING = "nothing"                     # a loop without this package
+NOTHING, LARGE = "nothing", "large arrays"      # loops without this package
 SHORT = ("fit", "fit with a bar", "fit, batches of 30 ms", "train_on_batch", "predict",
          "evaluate", "transform_rate")
 LONG = "fit, batches of 300 ms"
@@ -159,7 +159,7 @@ def _interrupted(name, prompt, quick):
     left, shown = {}, {}                # seconds until the call has ended, and from then on
     longest = 0.0                       # of the long batches, when nothing interrupts them
     try:
-        for call in (NOTHING, *SHORT, LONG):
+        for call in (NOTHING, LARGE, *SHORT, LONG):
             left[call], shown[call], batches = [], [], []
             prompt.begin(call)          # the first traceback imports what shows it
             prompt.interrupt()
@@ -192,9 +192,10 @@ def _interrupted(name, prompt, quick):
         assert quick or _late(seconds) <= limit, (
             f"{name}, {what}: {_spread(seconds)}, allowed are {1000 * limit:.0f} ms")
     return (f"{name}: {times * len(left)} interrupts, each model right; the call has ended after "
-            f"{_brief(ended)}, the prompt is there after {_brief(shown)}, an empty loop's after "
-            f"{_brief(back[NOTHING])}; in batches of up to {1000 * longest:.0f} ms after "
-            f"{_brief(left[LONG])} and {_brief(back[LONG])}")
+            f"{_brief(ended)}, the prompt is there after {_brief(shown)}, allowed are "
+            f"{1000 * limits[1][2]:.0f} ms; that of an empty loop after {_brief(back[NOTHING])}, "
+            f"of one that makes arrays of 160 MB after {_brief(back[LARGE])}; in batches of up to "
+            f"{1000 * longest:.0f} ms after {_brief(left[LONG])} and {_brief(back[LONG])}")
 
 
 def _late(seconds):

@@ -96,13 +96,19 @@ def _does_nothing():
         pass
 
 
+def _makes_large_arrays():
+    while True:
+        np.ones(20_000_000)
+
+
 def _transforms():
     while True:
         ai.utils.transform_rate(_pixels, 20, 6)
 
 
 CALLS = {
-    "nothing": _does_nothing, "fit": _fits, "fit with a bar": _fits_with_a_bar,
+    "nothing": _does_nothing, "large arrays": _makes_large_arrays,
+    "fit": _fits, "fit with a bar": _fits_with_a_bar,
     "fit, batches of 30 ms": _fits_in_batches,
     "fit, batches of 300 ms": _fits_in_batches, "train_on_batch": _trains_on_batches,
     "predict": _predicts, "evaluate": _evaluates, "transform_rate": _transforms,

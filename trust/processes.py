@@ -29,19 +29,19 @@ LIMIT = 300                             # seconds, of a child that has to do wit
 
 def check(quick=False):
     """About eight minutes on two cores."""
-    try:
-        import torch
-    except ImportError:
-        raise Missing("needs torch") from None
     results = [
         _forks(20 if quick else 500),
         _kinds(1 if quick else 20),
-        _loaders(torch, 1 if quick else 3),
         _own_models(2 if quick else 40),
         _one_model(5 if quick else 120),
         _endings(2 if quick else 20),
     ]
-    return ", ".join(results)
+    print(f"  {', '.join(results)}", flush=True)
+    try:
+        import torch
+    except ImportError:
+        raise Missing(f"{', '.join(results)}; DataLoaders need torch") from None
+    return ", ".join([*results, _loaders(torch, 1 if quick else 3)])
 
 
 # ---- processes -------------------------------------------------------------------------
