@@ -139,8 +139,9 @@ def _killed(folder, quick):
     # Another process may be at work on them: no save removes what it did not make.
     assert sorted(stale) == sorted(name for name in os.listdir(folder) if name.endswith(".tmp"))
     where = ", ".join(f"{count} {name}" for name, count in hits.items())
-    return (f"{kills} kills ({where}; {by_chance} met a save by chance): the old file {kept[0]} times, the new {kept[1]} times, "
-            f"always whole; {len(stale)} temporary files left behind")
+    return (f"{kills} kills ({where}; {by_chance} met a save by chance): the old file {kept[0]} "
+            f"times, the new {kept[1]} times, always whole; {len(stale)} temporary files left "
+            "behind")
 
 
 def _killed_at(path, save, number, phase, when):
