@@ -714,6 +714,26 @@ def test_bad_input_changes_nothing(error, message, options, compiled_once):
     assert model.history.history == untouched.history.history
 
 
+@pytest.mark.parametrize("batches", [[], [1], list(zip(X, Y)), [(X,)], [(X, Y[:2])], [(NAN, Y)]])
+def test_a_first_batch_that_is_refused_leaves_the_history(batches):
+    model = new_model()
+    history = model.fit(X, Y, epochs=2, verbose=0)
+    with pytest.raises((TypeError, ValueError), match="fit: "):
+        model.fit(iter(batches), verbose=0)
+    assert model.history is history and history.epoch == [0, 1]
+    with pytest.raises((TypeError, ValueError), match="fit: "):         # it has trained
+        model.fit(iter([(X, Y), *batches]), steps_per_epoch=2, verbose=0)
+    assert model.history.epoch == []
+
+
+def test_a_rate_that_is_refused_leaves_the_history():
+    model = new_model()
+    history = model.fit(X, Y, epochs=2, verbose=0)
+    with pytest.raises(ValueError, match="schedule returns must be finite and 0 or more, got -1.0"):
+        model.fit(X, Y, verbose=0, callbacks=[callbacks.LearningRateScheduler(lambda epoch: -1.0)])
+    assert model.history is history and history.epoch == [0, 1]
+
+
 def test_an_iterable_with_targets_beside_it_is_told_so():
     """A generator is no array."""
     with pytest.raises((TypeError, ValueError), match="fit: "):

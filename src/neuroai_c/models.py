@@ -762,40 +762,42 @@ class Sequential:
         )
         self._check_version("fit", version)
         self.stop_training = False
-        before = self.history
+        before, made = self.history, self._steps_made
         self.history = history = History()
         try:
             hooks.call("on_train_begin", {})
             self._check_version("fit", version)
+            logs = {}
+            for epoch in range(initial_epoch, epochs):
+                hooks.call("on_epoch_begin", epoch, {})
+                self._check_version("fit", version)
+                title = f"Epoch {epoch + 1}/{epochs}"
+                with progress.bar(verbose, title, steps) as bar:
+                    start = time.perf_counter()
+                    measures = batches.Measures(self)
+                    for samples, y, weights, order, size in source.epoch(self):
+                        self._run("fit", samples, y, weights, order, size, title, bar, measures,
+                                  training=True, hooks=hooks if hooks.train_batches else None)
+                        if self.stop_training:
+                            break
+                    seconds = time.perf_counter() - start
+                    logs = measures.values()
+                    if validation_data is not None:
+                        values = self._evaluation("fit", validation_data, validated, 0, hooks,
+                                                  version)
+                        logs.update({f"val_{name}": value for name, value in values.items()})
+                    bar.set_postfix_str(progress.text(logs), refresh=False)
+                history._append(epoch, logs, seconds)
+                if verbose == 2:
+                    print(f"{title} - {progress.text(logs)}")
+                # What a callback adds is in the history before the next one, which may save it.
+                hooks.call("on_epoch_end", epoch, logs, after=lambda: history._complete(logs))
+                if self.stop_training:
+                    break
         except BaseException:
-            self.history = before
+            if self._steps_made == made:        # nothing was trained
+                self.history = before
             raise
-        logs = {}
-        for epoch in range(initial_epoch, epochs):
-            hooks.call("on_epoch_begin", epoch, {})
-            self._check_version("fit", version)
-            title = f"Epoch {epoch + 1}/{epochs}"
-            with progress.bar(verbose, title, steps) as bar:
-                start = time.perf_counter()
-                measures = batches.Measures(self)
-                for samples, y, weights, order, size in source.epoch(self):
-                    self._run("fit", samples, y, weights, order, size, title, bar, measures,
-                              training=True, hooks=hooks if hooks.train_batches else None)
-                    if self.stop_training:
-                        break
-                seconds = time.perf_counter() - start
-                logs = measures.values()
-                if validation_data is not None:
-                    values = self._evaluation("fit", validation_data, validated, 0, hooks, version)
-                    logs.update({f"val_{name}": value for name, value in values.items()})
-                bar.set_postfix_str(progress.text(logs), refresh=False)
-            history._append(epoch, logs, seconds)
-            if verbose == 2:
-                print(f"{title} - {progress.text(logs)}")
-            # What a callback adds is in the history before the next one, which may save it.
-            hooks.call("on_epoch_end", epoch, logs, after=lambda: history._complete(logs))
-            if self.stop_training:
-                break
         hooks.call("on_train_end", logs)
         return history
 
