@@ -762,7 +762,7 @@ class Sequential:
         )
         self._check_version("fit", version)
         self.stop_training = False
-        before, made = self.history, self._steps_made
+        before, made, drawn = self.history, self._steps_made, self._rng.bit_generator.state
         self.history = history = History()
         try:
             hooks.call("on_train_begin", {})
@@ -796,6 +796,7 @@ class Sequential:
                     break
         except BaseException:
             if self._steps_made == made:        # nothing was trained
+                self._rng.bit_generator.state = drawn
                 self.history = before
             raise
         hooks.call("on_train_end", logs)
