@@ -762,7 +762,8 @@ class Sequential:
         )
         self._check_version("fit", version)
         self.stop_training = False
-        before, made, drawn = self.history, self._steps_made, self._rng.bit_generator.state
+        before, drawn = self.history, self._rng.bit_generator.state
+        slots, made = self._slots, self._steps_made
         self.history = history = History()
         try:
             hooks.call("on_train_begin", {})
@@ -795,7 +796,7 @@ class Sequential:
                 if self.stop_training:
                     break
         except BaseException:
-            if self._steps_made == made:        # nothing was trained
+            if self._slots is slots and self._steps_made == made:       # nothing has changed
                 self._rng.bit_generator.state = drawn
                 self.history = before
             raise
