@@ -230,7 +230,7 @@ INLINE void rows_update(Layer *layer, ptrdiff_t words, const Optimizer *o, doubl
         if (count == 0) {
             continue;
         }
-        if (block.width < layer->M && row + 1 < last) {    /* far away: not what comes next in memory */
+        if (block.width < layer->M && row + 1 < last) {     /* far away: not next in memory */
             row_prefetch(W, at + W->apart, block.width);
         }
         input_backward_row(g, visits + begin, count, words, m, block, vecs);
